@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* The slow halves of the lock: about 1 us of spinning (a critical section of
+ * the runtime is shorter), then sleep. A sleeper that gets the lock leaves 2 in
+ * the word, since others may sleep behind it; that costs at most one wake-up
+ * that nobody needed. */
+#include "weft/base/lock.h"
+
+#include "weft/base/clock.h"
+#include "weft/base/futex.h"
+
+enum { SPINS = 40 };
+
+static inline void relax(void) {
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_ia32_pause)
+    __builtin_ia32_pause();
+#endif
+#endif
+    atomic_signal_fence(memory_order_seq_cst); /* the compiler keeps the loop */
+}
+
+WEFT_TEXT void weft_lock_wait(struct weft_lock *lock) {
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 &&
+            weft_lock_try(lock)) {
+            return;
+        }
+        relax();
+    }
+    /* Acquire: pairs with the release in weft_lock_release(). */
+    while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0) {
+        weft_futex_wait(&lock->word, 2, WEFT_FOREVER);
+    }
+}
+
+WEFT_TEXT void weft_lock_wake(struct weft_lock *lock) {
+    weft_futex_wake(&lock->word, 1);
+}

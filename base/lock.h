@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* The runtime's own lock: one word, a short spin, then a futex.
+ *
+ * Always true: a holder is a thread that cannot be preempted by weft (its gate
+ * is closed), so no task sleeps in a signal handler with it; critical sections
+ * are a few lines that neither block nor allocate. The kernel may still take
+ * the holder's CPU away, hence the futex rather than a pure spin.
+ * Algorithm: mutex2 of Drepper, "Futexes Are Tricky" (2011), section 6. */
+#ifndef WEFT_BASE_LOCK_H_
+#define WEFT_BASE_LOCK_H_
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weft/base/compiler.h"
+
+struct weft_lock {
+    /* 0 free, 1 held, 2 held and somebody may sleep. Any thread, atomic. */
+    _Atomic uint32_t word;
+};
+
+void weft_lock_wait(struct weft_lock *lock);
+void weft_lock_wake(struct weft_lock *lock);
+
+static inline bool weft_lock_try(struct weft_lock *lock) {
+    uint32_t free_word = 0;
+    /* Acquire: pairs with the release in weft_lock_release(). */
+    return atomic_compare_exchange_strong_explicit(
+        &lock->word, &free_word, 1, memory_order_acquire, memory_order_relaxed);
+}
+
+/* Context: any thread with preemption off, signal handlers of the runtime. */
+static inline void weft_lock_acquire(struct weft_lock *lock) {
+    if (WEFT_UNLIKELY(!weft_lock_try(lock))) {
+        weft_lock_wait(lock);
+    }
+}
+
+/* Context: the holder. */
+static inline void weft_lock_release(struct weft_lock *lock) {
+    /* Release: pairs with the acquires in weft_lock_try() and _wait(). */
+    if (WEFT_UNLIKELY(atomic_exchange_explicit(&lock->word, 0,
+                                               memory_order_release) == 2)) {
+        weft_lock_wake(lock);
+    }
+}
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* How a task waits and is woken: the two calls that sync and io are built on.
+ *
+ * Each task has one token. weft_unpark() gives it, weft_park() takes it or waits
+ * for it; giving twice is as giving once. A token may be left over from a wait
+ * that ended otherwise, so a park may return for no reason: callers loop over a
+ * condition of their own, as with a condition variable.
+ *
+ * Task records are never unmapped while the runtime lives: an unpark that comes
+ * after the task has ended gives a token to whoever uses the record next, which
+ * is one of those returns for no reason, and nothing worse.
+ *
+ * The usual pattern, for a primitive with a struct weft_lock and a list:
+ *   enter; lock; enqueue a node on this stack; unlock; leave;
+ *   while (!granted) park;             waker: lock; pop node; task = node->task;
+ *                                             granted = true (release); unlock;
+ *                                             unpark(task)
+ * The waker reads node->task first: once `granted` is set, the node is gone. */
+#ifndef WEFT_SCHED_PARK_H_
+#define WEFT_SCHED_PARK_H_
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weft/sched/task.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Waits for the token until `deadline`. `why` is a static string for dumps.
+ * Returns 0 when a token was taken; -ETIMEDOUT; -ECANCELED when the task has
+ * been cancelled (at once, and each time); -ENOMEM when a deadline was given and
+ * no timer could be had. Context: task, outside weft_runtime_enter(); may
+ * switch. */
+int weft_park(uint64_t deadline, const char *why);
+
+/* The same, but cancellation does not end it. */
+int weft_park_uncancellable(uint64_t deadline, const char *why);
+
+/* Gives `task` its token and makes it runnable if it waits. Context: any
+ * thread, the runtime's sections too; does not switch. */
+void weft_unpark(struct weft_task *task);
+
+/* Between the two the calling thread is inside the runtime: it is not
+ * preempted, so a struct weft_lock may be held. They nest. A task must not park
+ * inside. On a thread that weft does not know they do nothing.
+ * Context: any thread; leave may switch. */
+void weft_runtime_enter(void);
+void weft_runtime_leave(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

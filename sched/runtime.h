@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* The runtime as a whole: start, end, and what it has counted.
+ *
+ * One runtime at a time in a process; another may be started when weft_run()
+ * has returned. */
+#ifndef WEFT_SCHED_RUNTIME_H_
+#define WEFT_SCHED_RUNTIME_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/preempt/mode.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* All fields may be 0, which means the default. */
+struct weft_config {
+    unsigned workers;     /* processors, 1 to 256; 0: the CPUs that the process
+                           * may use */
+    unsigned max_threads; /* cap on OS threads that run tasks, at least
+                           * workers + 2, at most 4,096; 0: workers + 256. Past
+                           * it preemptions are skipped and counted */
+    uint64_t quantum_ns;  /* 100 us to 10 s (50 us in tests); 0: 10 ms */
+    uint64_t min_slice_ns; /* how long a task runs before one that wakes may
+                            * take its place; 0: 200 us */
+    enum weft_preempt_mode preempt; /* DEFAULT: WEFT_PREEMPT in the environment,
+                                     * else signals */
+    size_t stack_size; /* of a task, 16 KiB and more; 0: 64 KiB, more under a
+                        * sanitizer */
+    uint64_t shutdown_grace_ns; /* how long tasks that are left over may take to
+                                 * end after they were cancelled; 0: 1 s */
+};
+
+/* Runs `fn(arg)` as the first task, with `config` (NULL: all defaults), on OS
+ * threads of its own; the calling thread waits. When `fn` has returned, the
+ * tasks that are left are cancelled: those that wait get -ECANCELED, and all
+ * have the grace time to end. Returns 0; -EBUSY when tasks did not end in time
+ * (their OS threads and stacks are left as they are, asleep for ever); -EALREADY
+ * when a runtime is running; -EINVAL for a bad configuration; -ENOMEM, -EAGAIN
+ * when memory or threads could not be had.
+ * Context: any thread that is not a task. */
+int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg);
+
+/* Counters since the start of the runtime; sums over processors, a snapshot. */
+struct weft_metrics {
+    unsigned workers;         /* processors */
+    unsigned threads;         /* OS threads that run tasks or wait to */
+    unsigned spare_threads;   /* of those, waiting for a processor */
+    unsigned kept_threads;    /* of those, asleep with an interrupted task */
+    unsigned blocked_threads; /* of those, in a call that blocks */
+    uint64_t tasks;           /* alive now */
+    uint64_t spawned;         /* ever */
+    uint64_t switches;        /* tasks chosen to run */
+    uint64_t steals;          /* successful, each of one or more tasks */
+    uint64_t stolen;          /* tasks that moved by stealing */
+    uint64_t overflows;       /* local queues that spilled */
+    uint64_t parks, unparks;  /* workers that slept, and were woken */
+    uint64_t polls;           /* looks at the poller */
+    uint64_t local_queue;     /* tasks waiting in local queues */
+    uint64_t global_queue;    /* in the global queue */
+    uint64_t hog_queue;       /* interrupted, waiting for their turn */
+    uint64_t timers;          /* armed */
+    uint64_t checks;          /* looks of the monitor at a running task */
+    uint64_t requests;        /* preemptions asked for */
+    uint64_t preempt_kept;    /* way 2: kept its thread, processor moved */
+    uint64_t preempt_yielded; /* at a scheduling point, or cooperative */
+    uint64_t deferred;        /* way 1: in the runtime, or gate closed */
+    uint64_t deferred_libc;   /* put off since in a library */
+    uint64_t skipped_at_cap;  /* no OS thread to go on with */
+    uint64_t retaken;         /* processors taken from blocked threads */
+    enum weft_preempt_mode preempt; /* the mode that is in force */
+};
+
+/* Fills `*out`; all zero when no runtime runs. Context: any thread; does not
+ * switch. */
+void weft_metrics_read(struct weft_metrics *out);
+
+/* Writes a line for each task and each worker to `fd`: name, id, state, what it
+ * waits for. For a look from outside at a program that stands still.
+ * Context: any thread; does not switch. */
+void weft_dump(int fd);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* Interrupts a thread at any instruction, by SIGURG, and asks a hook what to do
+ * about it. It knows no task and no scheduler: any scheduler can use it.
+ *
+ * Always true:
+ * - The hooks run in the handler, on the stack that was interrupted, with the
+ *   thread's gate closed and SIGURG blocked. So handlers never nest, whoever
+ *   sends how much: one signal frame at a time lies on a task's stack.
+ * - At most one signal of ours is on its way to a thread (`in_flight`).
+ * - A SIGURG of somebody else (a socket's urgent data, kill(2), another thread)
+ *   goes to the handler that was there before.
+ *
+ * What the handler decides, in this order:
+ *     not ours                        the previous handler gets it
+ *     gate closed                     way 1: pending, return
+ *     PC in the section weft_text     way 1: pending, return
+ *     PC outside application text     put off, `libc_defer_ticks` times in a row
+ *     may() says no                   nothing
+ *     else                            way 2: preempt(), in which the thread may
+ *                                     sleep and give its processor to another
+ * A request that was put off is asked for again at the next tick.
+ *
+ * docs/preemption.md tells what interrupted code may assume. */
+#ifndef WEFT_PREEMPT_SIGNALS_H_
+#define WEFT_PREEMPT_SIGNALS_H_
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weft/preempt/thread.h"
+
+enum weft_preempt_mode {
+    WEFT_PREEMPT_DEFAULT,     /* as the environment says, or the best there is */
+    WEFT_PREEMPT_SIGNAL,      /* at any instruction */
+    WEFT_PREEMPT_COOPERATIVE, /* at the next call into the scheduler */
+    WEFT_PREEMPT_OFF,         /* never against the task's will */
+};
+
+/* The mode to use where `asked` was asked for, never DEFAULT. DEFAULT becomes
+ * what WEFT_PREEMPT=signal|cooperative|off says, else SIGNAL; a value that is
+ * none of these is reported on standard error and passed over. SIGNAL becomes
+ * COOPERATIVE in a build without signals (--//preempt:no_signals, or a CPU
+ * that has no frame_*.c), and under ThreadSanitizer unless WEFT_PREEMPT=signal
+ * insists. Context: any thread while nobody changes the environment. */
+enum weft_preempt_mode weft_preempt_mode_choose(enum weft_preempt_mode asked);
+
+/* "default", "signal", "cooperative" or "off". */
+const char *weft_preempt_mode_name(enum weft_preempt_mode mode);
+
+/* The mode of that name into *mode: 0, or -EINVAL. */
+int weft_preempt_mode_parse(const char *name, enum weft_preempt_mode *mode);
+
+/* Where a thread was interrupted. */
+struct weft_interrupt {
+    struct weft_thread *thread;
+    void *ucontext; /* the kernel's frame, a ucontext_t * */
+    uintptr_t pc;
+    uintptr_t sp;
+};
+
+struct weft_signals_config {
+    /* DEFAULT is not allowed here: weft_preempt_mode_choose() first. */
+    enum weft_preempt_mode mode;
+
+    /* Is the request still wanted, and may the task be interrupted? False: the
+     * hook has dropped or deferred it itself. NULL: always true.
+     * Context: the handler, gate closed. May not touch libc. */
+    bool (*may)(void *arg, struct weft_thread *thread);
+
+    /* Preempts: gives the processor away and sleeps until it comes back, say.
+     * Returns when the thread may go on with what was interrupted.
+     * Context: as `may`; on the interrupted stack, of which it and the frame
+     * below it should take little. */
+    void (*preempt)(void *arg, struct weft_interrupt *interrupt);
+
+    void *arg;
+
+    /* Ticks in a row that find the thread in libc before it is preempted there
+     * all the same. 0 means the default of 2, UINT32_MAX none at all. */
+    uint32_t libc_defer_ticks;
+
+    /* An unanswered signal is sent again after so long. 0: 50 ms. */
+    uint64_t resend_after_ns;
+};
+
+/* Begins: in SIGNAL mode the handler is installed, otherwise nothing is.
+ * 0; -EBUSY when installed already; -EINVAL for a bad mode or no `preempt` in
+ * SIGNAL mode; -ENOTSUP for SIGNAL in a build without signals; other errors as
+ * of sigaction(2). Context: any thread, none entered yet. */
+int weft_signals_install(const struct weft_signals_config *config);
+
+/* Ends: the previous handler comes back. Does nothing when not installed. When
+ * somebody has installed a handler over ours meanwhile, it stays, ours (which
+ * it may call) passes everything on, and -EBUSY is returned; else 0.
+ * Context: any thread, all others have left. */
+int weft_signals_uninstall(void);
+
+/* Asks that `thread` be interrupted; `now` is weft_clock_now(). True: a signal
+ * was sent (or, in cooperative mode, `asked` was set). False: one is on its
+ * way, the thread has left, or the mode is OFF. Costs the sender 1 to 7 us.
+ * Do not ask for a thread that sleeps in the kernel: calls such as nanosleep
+ * and poll return EINTR. Context: any thread, signal handlers. */
+bool weft_signals_request(struct weft_thread *thread, uint64_t now);
+
+/* For a `preempt` hook that will never return (its task is thrown away, and it
+ * leaves the stack by a context switch): does what the handler would have done
+ * last, but leaves the gate closed. The interrupted thread then handles SIGURG
+ * again. Context: the `preempt` hook. */
+void weft_signals_abandon(struct weft_interrupt *interrupt);
+
+/* The mode installed; OFF when none is. Context: anywhere. */
+enum weft_preempt_mode weft_signals_mode(void);
+
+/* SIGURGs passed on to the previous handler, or dropped when it had none, in
+ * the whole process since the start. Context: any thread. */
+uint64_t weft_signals_foreign(void);
+
+#endif

@@ -69,7 +69,8 @@ void weft_context_exit(struct weft_context *dying, struct weft_context *to)
 #else
 
 /* Suspends the running context as *save and resumes *to. Returns when somebody
- * switches to *save, perhaps on another thread.
+ * switches to *save, perhaps on another thread. Nobody may do that before *to
+ * runs: whoever makes *save known to others does so from *to.
  * Context: any, with preemption off (the runtime's own text is enough). */
 static inline void weft_context_switch(struct weft_context *save,
                                        struct weft_context *to) {

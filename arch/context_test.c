@@ -49,7 +49,7 @@ static void there(struct pair *pair) {
     weft_context_switch(&pair->back, &pair->self);
 }
 
-static void leave(struct pair *pair) {
+__attribute__((noreturn)) static void leave(struct pair *pair) {
     weft_context_exit(&pair->self, &pair->back);
 }
 
@@ -254,11 +254,13 @@ static void a_context_goes_on_where_it_is_resumed(void **state) {
 static void sink(struct pair *pair, int depth) {
     volatile char array[200];
     memset((char *)array, depth, sizeof(array));
-    if (depth > 0) {
-        sink(pair, depth - 1);
-    } else {
+    if (depth < 0) {
+        return; /* never; who says that it recurses for ever is answered */
+    }
+    if (depth == 0) {
         leave(pair);
     }
+    sink(pair, depth - 1);
     array[0]++; /* not a tail call */
 }
 

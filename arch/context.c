@@ -15,8 +15,8 @@
  * Under ThreadSanitizer each context is a fiber with clocks of its own. A
  * switch orders all that the leaving one did before all that the arriving one
  * does: they share a thread, and what they share they need not make atomic.
- * (__tsan_switch_to_fiber_no_sync was tried in thought and dropped: the
- * scheduler's plain per-thread fields would have to be atomic for its sake.)
+ * (Rejected: __tsan_switch_to_fiber_no_sync, for whose sake the plain fields of
+ * a scheduler's thread would have to be atomic.)
  *
  * The functions that switch are not instrumented: their entry would be counted
  * on one stack and their exit on another. */
@@ -50,14 +50,22 @@ void weft_context_fini(struct weft_context *ctx) {
 
 #else
 
+/* clang counts entries and exits in spite of no_sanitize_thread. */
+#if defined(__has_attribute)
+#if __has_attribute(disable_sanitizer_instrumentation)
+#define UNTOLD __attribute__((disable_sanitizer_instrumentation))
+#endif
+#endif
+#ifndef UNTOLD
 #if WEFT_ASAN
 #define UNTOLD __attribute__((no_sanitize_address))
 #else
 #define UNTOLD WEFT_NO_TSAN
 #endif
+#endif
 
 /* The last thing on the stack that leaves; `ends` when it will not be back. */
-UNTOLD static inline void leave(struct weft_context *from,
+UNTOLD static WEFT_ALWAYS_INLINE void leave(struct weft_context *from,
                                 struct weft_context *to, int ends) {
 #if WEFT_ASAN
     __sanitizer_start_switch_fiber(ends ? NULL : &from->shadow, to->low,
@@ -70,7 +78,7 @@ UNTOLD static inline void leave(struct weft_context *from,
 }
 
 /* The first thing on the stack that goes on. */
-UNTOLD static inline void arrive(struct weft_context *self) {
+UNTOLD static WEFT_ALWAYS_INLINE void arrive(struct weft_context *self) {
 #if WEFT_ASAN
     __sanitizer_finish_switch_fiber(self->shadow, NULL, NULL);
 #else

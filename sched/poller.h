@@ -59,7 +59,8 @@ enum weft_direction {
 /* What weft_descriptor.kind says, for the layer above. */
 enum weft_descriptor_kind {
     WEFT_DESCRIPTOR_SOCKET,
-    WEFT_DESCRIPTOR_OTHER, /* pipe, terminal, eventfd, ... */
+    WEFT_DESCRIPTOR_PIPE,  /* also a FIFO with a name */
+    WEFT_DESCRIPTOR_OTHER, /* terminal, eventfd, ... */
 };
 
 /* One descriptor number. One line, so that an operation touches only that. */

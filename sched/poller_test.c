@@ -28,7 +28,7 @@ struct fixture {
 static _Alignas(8) char alice[8], bob[8];
 
 static int set_up(void **state) {
-    struct fixture *f = calloc(1, sizeof(*f));
+    struct fixture *f = aligned_alloc(_Alignof(struct fixture), sizeof(*f));
     assert_non_null(f);
     assert_int_equal(weft_poller_init(&f->poller), 0);
     assert_int_equal(pipe2(f->ends, O_NONBLOCK | O_CLOEXEC), 0);

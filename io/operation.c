@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include "weft/io/operation.h"
+
+#include "weft/io/turn.h"
+#include "weft/sched/park.h"
+
+int weft_io_begin(int fd, enum weft_direction dir, uint64_t deadline,
+                  struct weft_descriptor **out) {
+    struct weft_poller *poller = weft_poller_current();
+    struct weft_descriptor *d =
+        poller == NULL ? NULL : weft_poller_find(poller, fd);
+    if (WEFT_UNLIKELY(d == NULL)) {
+        return -EBADF;
+    }
+    *out = d;
+    int error = weft_poller_enter(d, dir);
+    return WEFT_LIKELY(error != -EBUSY) ? error
+                                        : weft_turn_take(d, dir, deadline);
+}
+
+void weft_io_end(struct weft_descriptor *d, enum weft_direction dir) {
+    while (WEFT_UNLIKELY(!weft_poller_leave(d, dir))) {
+        if (weft_turn_pass(d, dir)) {
+            return;
+        }
+    }
+}
+
+int weft_io_wait_ready(struct weft_descriptor *d, enum weft_direction dir,
+                       uint64_t deadline) {
+    static const char *const why[] = {"a descriptor to read",
+                                      "a descriptor to write"};
+    struct weft_task *self = weft_self();
+    if (self == NULL) {
+        return -EPERM;
+    }
+    int error = weft_poller_arm(d, dir, self);
+    if (error != 0) {
+        return error == -EALREADY ? 0 : error;
+    }
+    /* A token left over from an earlier wait is no reason to try again. */
+    do {
+        error = weft_park(deadline, why[dir]);
+        if (error != 0 && weft_poller_disarm(d, dir, self)) {
+            return error;
+        }
+    } while (weft_poller_armed(d, dir, self));
+    /* Taken out by an edge or by a close, which may have come together with the
+     * deadline: then what is there is still taken. */
+    return weft_poller_closing(d) ? -EBADF : 0;
+}
+
+#if WEFT_TSAN
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+void __tsan_read_range(void *address, unsigned long size);
+void __tsan_write_range(void *address, unsigned long size);
+
+/* What was written before a write is seen after the read that got it. As in
+ * TSan's own wrappers all sockets and pipes are one. */
+static char through_the_kernel;
+
+void weft_io_gave(const void *data, size_t size) {
+    __tsan_read_range((void *)data, size);
+    __tsan_release(&through_the_kernel);
+}
+
+void weft_io_got(void *data, size_t size) {
+    __tsan_acquire(&through_the_kernel);
+    __tsan_write_range(data, size);
+}
+#elif WEFT_ASAN
+void *__asan_region_is_poisoned(void *address, size_t size);
+
+/* Touches the first byte that must not be touched, which reports it. */
+static void touch(const void *data, size_t size) {
+    const volatile char *bad = __asan_region_is_poisoned((void *)data, size);
+    if (bad != NULL) {
+        (void)*bad;
+    }
+}
+
+void weft_io_gave(const void *data, size_t size) {
+    touch(data, size);
+}
+
+void weft_io_got(void *data, size_t size) {
+    touch(data, size);
+}
+#endif

@@ -14,8 +14,9 @@
 
 /* Formats into `buf` of `size` bytes (1 and more), always terminated. Knows %s,
  * %c, %d, %u, %x with the lengths l, ll and z, %p, %%, and widths with or
- * without a leading 0. What does not fit is dropped. Returns the length
- * written, without the terminator. Context: anywhere, signal handlers too. */
+ * without a leading 0; unlike printf's, a width pads a string on the right.
+ * What does not fit is dropped. Returns the length written, without the
+ * terminator. Context: anywhere, signal handlers too. */
 size_t weft_format(char *buf, size_t size, const char *fmt, ...)
     WEFT_PRINTF(3, 4);
 size_t weft_format_args(char *buf, size_t size, const char *fmt, va_list args);

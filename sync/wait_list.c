@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* The list of waiting tasks that all of sync shares.
+ *
+ * Always true:
+ *  - a waiter is on the stack of the task that waits, and is in one of three
+ *    states: queued (in the list), chosen (out of it, granted false), granted;
+ *  - queued -> chosen happens under the lock, by whoever will grant it soon;
+ *    queued -> withdrawn happens under the lock, by the waiter itself;
+ *  - a chosen waiter does not go away before it was granted, so the chooser may
+ *    use it after it has let go of the lock;
+ *  - a structure's memory is touched by the chooser before the grant only: what
+ *    a waiter was waiting in may be freed as soon as its wait returns.
+ *
+ * The protocol:
+ *
+ *   waiter                                  waker
+ *   enter: preemption off, lock             enter
+ *     looks once more, push                   w = choose
+ *   leave                                   unlock
+ *   until granted (acquire): park           task = w->task
+ *                                           result; granted = 1 (release)
+ *                                           unpark(task)
+ *
+ * A park that ends with an error goes back under the lock: still queued, the
+ * waiter takes itself out and the error counts; chosen, it waits for the grant,
+ * which counts. So no grant is ever lost, and none is given to a task that has
+ * gone. The unpark may come after the waiter saw `granted` and left: then the
+ * task has a token too many, and its next park returns for no reason.
+ *
+ * From choosing to granting the chooser is not preempted, or a waiter past its
+ * deadline would sit out the chooser's absence. Where very many are chosen at
+ * once, that absence is the lesser evil, and preemption is let in at times.
+ *
+ * Rejected: granting under the lock (the lock would be in the structure that
+ * the woken task frees); one global table of locks and lists by address
+ * (primitives of one word, but strangers contend for a bucket). */
+#include "weft/sync/wait_list.h"
+
+#include <stddef.h>
+
+#include "weft/base/check.h"
+#include "weft/base/clock.h"
+#include "weft/sched/park.h"
+#include "weft/sched/task.h"
+
+void weft_wait_list_enter(struct weft_wait_list *list) {
+    weft_runtime_enter();
+    weft_lock_acquire(&list->lock);
+}
+
+void weft_wait_list_leave(struct weft_wait_list *list) {
+    weft_lock_release(&list->lock);
+    weft_runtime_leave();
+}
+
+/* Links `w` in between two neighbours, either of which may be NULL. */
+static void link_between(struct weft_wait_list *list, struct weft_waiter *w,
+                         struct weft_waiter *prev, struct weft_waiter *next) {
+    w->task = weft_self();
+    WEFT_CHECK(w->task != NULL);
+    w->prev = prev;
+    w->next = next;
+    w->queued = true;
+    w->result = 0;
+    atomic_store_explicit(&w->granted, 0, memory_order_relaxed);
+    *(prev != NULL ? &prev->next : &list->head) = w;
+    *(next != NULL ? &next->prev : &list->tail) = w;
+    list->count++;
+}
+
+void weft_wait_list_push(struct weft_wait_list *list, struct weft_waiter *w) {
+    link_between(list, w, list->tail, NULL);
+}
+
+void weft_wait_list_push_front(struct weft_wait_list *list,
+                               struct weft_waiter *w) {
+    link_between(list, w, NULL, list->head);
+}
+
+static void take_out(struct weft_wait_list *list, struct weft_waiter *w) {
+    *(w->prev != NULL ? &w->prev->next : &list->head) = w->next;
+    *(w->next != NULL ? &w->next->prev : &list->tail) = w->prev;
+    w->next = w->prev = NULL;
+    w->queued = false;
+    list->count--;
+}
+
+struct weft_waiter *weft_wait_list_choose(struct weft_wait_list *list) {
+    struct weft_waiter *w = list->head;
+    if (w != NULL) {
+        take_out(list, w);
+    }
+    return w;
+}
+
+uint32_t weft_wait_list_choose_batch(struct weft_wait_list *list, uint32_t max,
+                                     struct weft_wait_chain *chain) {
+    uint32_t chosen = 0;
+    if (max > WEFT_WAIT_BATCH) {
+        max = WEFT_WAIT_BATCH;
+    }
+    while (chosen < max && list->head != NULL) {
+        struct weft_waiter *w = weft_wait_list_choose(list);
+        *(chain->tail != NULL ? &chain->tail->next : &chain->head) = w;
+        chain->tail = w;
+        chosen++;
+    }
+    return chosen;
+}
+
+void weft_waiter_grant(struct weft_waiter *w, int result) {
+    /* Read first: `w` is on a stack that the store below gives up. */
+    struct weft_task *task = w->task;
+    w->result = result;
+    /* Release: pairs with the acquire in granted(). */
+    atomic_store_explicit(&w->granted, 1, memory_order_release);
+    weft_unpark(task);
+}
+
+void weft_wait_chain_grant_and_leave(struct weft_wait_chain *chain,
+                                     int result) {
+    struct weft_waiter *w = chain->head;
+    for (int granted_here = 0; w != NULL; granted_here++) {
+        struct weft_waiter *next = w->next;
+        if (granted_here == WEFT_WAIT_BATCH) {
+            weft_runtime_leave();
+            weft_runtime_enter();
+            granted_here = 0;
+        }
+        weft_waiter_grant(w, result);
+        w = next;
+    }
+    weft_runtime_leave();
+}
+
+static bool granted(const struct weft_waiter *w) {
+    /* Acquire: pairs with the release in weft_waiter_grant(). */
+    return atomic_load_explicit(&w->granted, memory_order_acquire) != 0;
+}
+
+/* What to do when a park ended with an error: true when `w` was withdrawn,
+ * false when it was granted after all. */
+static bool withdraw(struct weft_wait_list *list, struct weft_waiter *w,
+                     const char *why) {
+    weft_wait_list_enter(list);
+    bool queued = w->queued;
+    if (queued) {
+        take_out(list, w);
+    }
+    weft_wait_list_leave(list);
+    if (!queued) {
+        while (!granted(w)) {
+            (void)weft_park_uncancellable(WEFT_FOREVER, why);
+        }
+    }
+    return queued;
+}
+
+/* Shared by the two below, which differ in how they park. */
+static int wait(struct weft_wait_list *list, struct weft_waiter *w,
+                uint64_t deadline, const char *why,
+                int (*park)(uint64_t, const char *)) {
+    while (!granted(w)) {
+        int error = park(deadline, why);
+        if (error != 0 && !granted(w) && withdraw(list, w, why)) {
+            return error;
+        }
+    }
+    return w->result;
+}
+
+int weft_wait_list_wait(struct weft_wait_list *list, struct weft_waiter *w,
+                        uint64_t deadline, const char *why) {
+    return wait(list, w, deadline, why, weft_park);
+}
+
+int weft_wait_list_wait_uncancellable(struct weft_wait_list *list,
+                                      struct weft_waiter *w, uint64_t deadline,
+                                      const char *why) {
+    return wait(list, w, deadline, why, weft_park_uncancellable);
+}
+
+bool weft_wait_list_valid(const struct weft_wait_list *list) {
+    uint32_t count = 0;
+    const struct weft_waiter *prev = NULL;
+    for (const struct weft_waiter *w = list->head; w != NULL; w = w->next) {
+        if (w->prev != prev || !w->queued || count >= list->count) {
+            return false;
+        }
+        prev = w;
+        count++;
+    }
+    return list->tail == prev && count == list->count;
+}

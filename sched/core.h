@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/* The three nouns and the whole: task, worker, processor, runtime.
+ *
+ *   task       a C function on its own stack (struct weft_task, kept in the top
+ *              of that stack). While it was interrupted it is bound to the
+ *              worker whose thread holds its frames.
+ *   worker     an OS thread. It runs tasks while it holds a processor.
+ *   processor  the right to run tasks: queue, slot, timers, counters.
+ *
+ * Always true:
+ *   1. A processor has at most one worker, and only that worker uses what is
+ *      marked "owner". Who takes a processor out of a worker's hands owns it.
+ *   2. A task is in one place: running on a worker, in one queue, parked, or
+ *      dead. Who moves it out of a place is the only one to know it then.
+ *   3. worker->thread.gate is closed whenever the thread is inside the runtime:
+ *      in these files, on its native stack, in the signal handler. So a runtime
+ *      lock is never held by a thread that sleeps with an interrupted task.
+ *   4. A record of a task is never unmapped while the runtime lives.
+ *
+ * The files of this target are one concept, cut by what they tell:
+ *   switch.c   from one task to the next: yield, park, exit
+ *   ready.c    making tasks runnable, and waking a worker for them
+ *   pick.c     which task is next: all the policy of the queues
+ *   worker.c   the loop of a worker with nothing to run: steal, poll, sleep
+ *   keep.c     involuntary preemption, processors lost and given
+ *   monitor.c  quanta, wake-up preemption, blocked workers, forgotten polling
+ *   timers.c   sleeping, deadlines
+ *   spawn.c    birth, join, detach, cancel
+ *   threads.c  making OS threads, ahead of need
+ *   runtime.c  start and end; metrics.c, dump.c: seeing inside */
+#ifndef WEFT_SCHED_CORE_H_
+#define WEFT_SCHED_CORE_H_
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weft/arch/context.h"
+#include "weft/arch/stack.h"
+#include "weft/base/check.h"
+#include "weft/base/compiler.h"
+#include "weft/base/lock.h"
+#include "weft/preempt/gate.h"
+#include "weft/preempt/handover.h"
+#include "weft/preempt/signals.h"
+#include "weft/preempt/thread.h"
+#include "weft/preempt/timer.h"
+#include "weft/queue/global_queue.h"
+#include "weft/queue/local_queue.h"
+#include "weft/queue/node.h"
+#include "weft/sched/park.h"
+#include "weft/sched/poller.h"
+#include "weft/sched/runtime.h"
+#include "weft/sched/task.h"
+#include "weft/sched/timer_heap.h"
+
+enum {
+    WEFT_NAME_SIZE = 24,
+    WEFT_MAX_PROCESSORS = 256,
+    WEFT_MAX_WORKERS = 4096,
+    WEFT_TASK_CACHE = 64, /* free records that a processor keeps */
+};
+
+/* weft_task.token */
+enum {
+    WEFT_TOKEN_NONE,   /* no token, the task runs or is about to park */
+    WEFT_TOKEN_GIVEN,  /* a token waits to be taken */
+    WEFT_TOKEN_PARKED, /* the task is off its stack and waits for one */
+};
+
+/* weft_task.joiner, where it is not a task */
+#define WEFT_JOIN_NOBODY   ((uintptr_t)0)
+#define WEFT_JOIN_DETACHED ((uintptr_t)1)
+#define WEFT_JOIN_DONE     ((uintptr_t)2)
+
+/* weft_task.wait_flags */
+enum {
+    WEFT_WAIT_UNCANCELLABLE = 1,
+};
+
+struct weft_task {
+    /* Whoever has taken the task out of its place (invariant 2). */
+    struct weft_node node;       /* its link in a queue */
+    struct weft_context context; /* where it goes on; while it does not run */
+    struct weft_worker *bound;   /* its frames are on this worker's thread */
+
+    /* Any thread, atomic. */
+    _Atomic uint32_t token;     /* WEFT_TOKEN_...: see park.h */
+    _Atomic uint32_t state;     /* enum weft_task_state; written as `node` is */
+    _Atomic uint32_t cancelled; /* once 1 it stays */
+    _Atomic uintptr_t joiner;   /* WEFT_JOIN_... or the task that joins it */
+    _Atomic(const char *) why;  /* what it waits for: a static string */
+    _Atomic uint64_t id;        /* unique; 0 in a free record */
+
+    /* The task itself, and the handler on its thread. */
+    struct weft_gate gate; /* closed by weft_preempt_disable() */
+    bool hog;              /* it was interrupted since it last waited */
+    bool keep_fp;
+    bool pooled;      /* of the default stack size */
+    uint8_t priority; /* enum weft_priority */
+
+    /* Under the lock of `timer_home`. */
+    struct weft_timer_node timer;
+    struct weft_processor *timer_home; /* the task's; where `timer` is */
+
+    /* Fixed while it lives. */
+    void *(*fn)(void *);
+    void (*fn_plain)(void *); /* of a task made by weft_go() */
+    void *arg;
+    void *result; /* written by the task before it is dead */
+    const void *creator;
+    struct weft_stack stack;
+    char name[WEFT_NAME_SIZE]; /* the task's; others read it, for dumps */
+};
+
+/* What the next on the processor has to do for the one that left. */
+enum weft_after {
+    WEFT_AFTER_NOTHING,
+    WEFT_AFTER_YIELD, /* put it into a queue */
+    WEFT_AFTER_PARK,  /* it waits, unless its token came meanwhile */
+    WEFT_AFTER_EXIT,  /* it is dead: tell the joiner, use the stack again */
+};
+
+/* weft_worker.status, for the monitor and for dumps */
+enum weft_worker_status {
+    WEFT_WORKER_SPARE,   /* waits for a processor */
+    WEFT_WORKER_ACTIVE,  /* runs tasks or looks for one */
+    WEFT_WORKER_POLLING, /* sleeps in the poller, without a processor */
+    WEFT_WORKER_KEPT,    /* sleeps with an interrupted task */
+    WEFT_WORKER_BLOCKED, /* in weft_blocking(), without a processor */
+    WEFT_WORKER_STRAY,   /* runs its task, its processor was taken away */
+};
+
+/* weft_worker.retake */
+enum {
+    WEFT_RETAKE_NONE,
+    WEFT_RETAKE_ASKED, /* the monitor is about to take the processor */
+    WEFT_RETAKE_TAKEN, /* the processor is gone; ask for one before going on */
+};
+
+struct weft_worker {
+    struct weft_thread thread; /* first: weft_thread_self() is the worker */
+    struct weft_runtime *runtime; /* fixed */
+    unsigned index;               /* fixed */
+    pthread_t pthread;            /* fixed */
+    _Atomic uint32_t ended;       /* its thread has left the runtime */
+
+    /* Owner; the monitor reads. */
+    _Atomic(struct weft_processor *) processor; /* what it holds, or NULL */
+    _Atomic(struct weft_task *) task;           /* what runs on it, or NULL */
+    _Atomic uint32_t status;                    /* enum weft_worker_status */
+
+    /* Any thread, atomic: see keep.c. */
+    _Atomic uint32_t retake;
+    struct weft_handover handover; /* a processor comes in here */
+
+    /* Owner. */
+    struct weft_context native; /* the thread's own stack */
+    struct weft_task *left;     /* who was switched away from, and */
+    enum weft_after after;      /* what is to be done for it */
+    struct weft_task *next;     /* what the native loop runs next, or NULL */
+    bool searching;             /* counted in idle.searching */
+    uint32_t random;            /* xorshift state, never 0 */
+
+    /* Under idle.lock. */
+    struct weft_worker *spare_next;
+    bool is_spare;
+
+    /* The monitor's. */
+    int stat_fd; /* /proc/self/task/TID/stat, -1 when not to be had */
+};
+
+struct weft_processor {
+    /* Any thread, atomic. */
+    _Alignas(WEFT_CACHE_LINE) _Atomic(struct weft_worker *) worker;
+    _Atomic(struct weft_task *) slot; /* LIFO: the last made ready here */
+    _Atomic uint64_t seq; /* owner writes: a new slice has begun */
+    _Atomic uint64_t asked_seq; /* the monitor writes: this slice is over */
+
+    /* Owner. */
+    struct weft_runtime *runtime;
+    unsigned index;
+    struct weft_task *next; /* what its next worker is to run, or NULL */
+    uint32_t picks;
+    uint32_t slot_streak; /* tasks taken from the slot in a row */
+    struct weft_batch free_tasks; /* records, of the default stack size */
+    uint64_t next_id, last_id;    /* ids that are its to give */
+    struct weft_processor *idle_next; /* under idle.lock */
+
+    struct weft_local queue;
+
+    /* Owner writes, others read: statistics, relaxed. */
+    _Alignas(WEFT_CACHE_LINE) _Atomic uint64_t spawned;
+    _Atomic uint64_t ended;
+    _Atomic uint64_t switches;
+    _Atomic uint64_t polls;
+    _Atomic uint64_t yielded;
+
+    _Alignas(WEFT_CACHE_LINE) struct weft_lock timer_lock;
+    struct weft_timer_heap timers; /* under timer_lock */
+
+    /* The monitor's: what it saw last. */
+    _Alignas(WEFT_CACHE_LINE) uint64_t seen_seq;
+    uint64_t seen_at;
+};
+
+/* Who sleeps: see the protocol in ready.c. */
+struct weft_idle {
+    _Alignas(WEFT_CACHE_LINE) _Atomic uint32_t searching; /* workers */
+    _Atomic uint32_t processors; /* how many are idle */
+    _Atomic uint32_t spares;     /* workers that wait for a processor */
+    struct weft_lock lock;
+    struct weft_processor *first;      /* idle processors; under lock */
+    struct weft_worker *first_spare;   /* under lock */
+};
+
+struct weft_runtime {
+    /* Fixed after start. */
+    struct weft_config config;
+    unsigned processor_count;
+    struct weft_processor *processors;
+    struct weft_stack_pool *stacks;
+    bool can_retake; /* membarrier is there */
+
+    struct weft_poller poller;
+    struct weft_timer monitor;
+    struct weft_idle idle;
+    struct weft_global global; /* runnable, from anywhere */
+    struct weft_global high;   /* runnable and of high priority */
+    struct weft_global hogs;   /* interrupted, and low priority */
+
+    /* Who sleeps in the poller until when (0: nobody): see worker.c. */
+    _Alignas(WEFT_CACHE_LINE) _Atomic uint64_t poll_until;
+    _Atomic uint32_t poll_seat;      /* 1: taken */
+    _Atomic uint32_t monitor_asleep; /* 1: it wants a kick */
+    uint32_t idle_ticks;             /* the monitor's */
+
+    /* Any thread, atomic. */
+    _Alignas(WEFT_CACHE_LINE) _Atomic uint32_t stopping; /* main has ended */
+    _Atomic uint32_t stopped; /* workers shall end */
+    _Atomic uint32_t all_ended; /* futex: weft_run() waits for it */
+    _Atomic uint64_t foreign_spawned;
+    _Atomic uint64_t foreign_ended;
+    _Atomic uint64_t next_id;
+    _Atomic uint64_t kept, skipped, retaken, checks, parks, unparks;
+
+    /* Workers, appended; a slot once set stays. */
+    _Atomic(struct weft_worker *) workers[WEFT_MAX_WORKERS];
+    _Atomic uint32_t worker_count;
+    _Atomic uint32_t strays; /* run or block without a processor */
+
+    /* threads.c */
+    struct weft_timer spawner;     /* its tick makes what is missing */
+    _Atomic uint32_t spares_wanted; /* 1: it was asked and has not come yet */
+    _Atomic uint32_t threads_failed; /* pthread_create() gave up */
+    sigset_t mask;                 /* signals blocked in weft_run()'s caller */
+};
+
+/* The one that runs, for calls from threads that are no workers. */
+extern _Atomic(struct weft_runtime *) weft_runtime_current;
+
+/* --- inside the runtime ---------------------------------------------------- */
+
+/* keep.c: the processor was taken while the caller was outside. */
+void weft_worker_regain(struct weft_worker *w);
+
+/* Closes the gate of the calling thread; NULL on one that is no worker. */
+static WEFT_ALWAYS_INLINE struct weft_worker *weft_enter(void) {
+    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    if (WEFT_UNLIKELY(w == NULL)) {
+        return NULL;
+    }
+    weft_gate_close(&w->thread.gate);
+    if (WEFT_UNLIKELY(atomic_load_explicit(&w->retake, memory_order_relaxed) !=
+                      WEFT_RETAKE_NONE)) {
+        weft_worker_regain(w);
+    }
+    return w;
+}
+
+/* keep.c: opens the gate; a preemption that fell due inside takes place now,
+ * on this thread (way 2), so the caller's thread-locals stay good. */
+void weft_leave_slowly(struct weft_worker *w);
+
+static WEFT_ALWAYS_INLINE void weft_leave(struct weft_worker *w) {
+    if (WEFT_UNLIKELY(weft_gate_open(&w->thread.gate))) {
+        weft_leave_slowly(w);
+    }
+}
+
+static inline struct weft_processor *weft_worker_processor(
+    struct weft_worker *w) {
+    return atomic_load_explicit(&w->processor, memory_order_relaxed);
+}
+
+static inline struct weft_task *weft_worker_task(struct weft_worker *w) {
+    return atomic_load_explicit(&w->task, memory_order_relaxed);
+}
+
+static inline struct weft_task *weft_node_task(struct weft_node *node) {
+    return node == NULL ? NULL
+                        : weft_container_of(node, struct weft_task, node);
+}
+
+/* A counter that one thread writes and others read. */
+static inline void weft_count(_Atomic uint64_t *counter) {
+    atomic_store_explicit(
+        counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+        memory_order_relaxed);
+}
+
+/* Moves a task from one state to the next; only the agreed ones. */
+static inline void weft_task_become(struct weft_task *t,
+                                    enum weft_task_state from,
+                                    enum weft_task_state to) {
+    WEFT_CHECK_OP(atomic_load_explicit(&t->state, memory_order_relaxed), ==,
+                  (uint32_t)from);
+    atomic_store_explicit(&t->state, (uint32_t)to, memory_order_relaxed);
+}
+
+/* A slice begins on `p` with `t`. Owner. */
+static inline void weft_slice_begin(struct weft_processor *p) {
+    atomic_store_explicit(
+        &p->seq, atomic_load_explicit(&p->seq, memory_order_relaxed) + 1,
+        memory_order_relaxed);
+    weft_count(&p->switches);
+}
+
+/* switch.c */
+void weft_switch_away(struct weft_worker *w, enum weft_after after);
+struct weft_worker *weft_switch_finish(void);
+void weft_task_entry(void *task);
+void weft_yield_inside(struct weft_worker *w);
+
+/* ready.c */
+void weft_ready(struct weft_worker *w, struct weft_task *t);
+void weft_ready_behind(struct weft_worker *w, struct weft_task *t);
+void weft_wake(struct weft_runtime *rt);
+void weft_processor_hand_off(struct weft_runtime *rt, struct weft_processor *p);
+void weft_spare_push(struct weft_worker *w);
+struct weft_worker *weft_spare_pop(struct weft_runtime *rt);
+void weft_idle_push(struct weft_processor *p);
+struct weft_processor *weft_idle_pop(struct weft_runtime *rt);
+void weft_processor_give(struct weft_processor *p, struct weft_worker *to,
+                         struct weft_task *next);
+void weft_processor_take(struct weft_worker *w, struct weft_processor *p);
+
+/* pick.c */
+struct weft_task *weft_pick(struct weft_processor *p);
+bool weft_light_waiting(struct weft_runtime *rt, struct weft_processor *p);
+bool weft_anything_waiting(struct weft_runtime *rt);
+void weft_push_global(struct weft_runtime *rt, struct weft_task *t);
+void weft_put_back(struct weft_runtime *rt, struct weft_task *t);
+
+/* worker.c */
+void weft_ready_batch(void **tasks, int count);
+extern struct weft_processor weft_processor_stop; /* "end", in a mailbox */
+void weft_worker_main(struct weft_worker *w);
+uint64_t weft_timers_next(struct weft_runtime *rt);
+void weft_poller_nudge(struct weft_runtime *rt, uint64_t deadline);
+
+/* keep.c */
+void weft_keep(struct weft_worker *w);
+bool weft_keep_wanted(struct weft_worker *w);
+bool weft_retake(struct weft_runtime *rt, struct weft_processor *p,
+                 struct weft_worker *w);
+int weft_keep_install(struct weft_runtime *rt);
+
+/* monitor.c */
+uint64_t weft_monitor_tick(void *runtime, uint64_t now);
+void weft_monitor_wake(struct weft_runtime *rt);
+
+/* timers.c */
+int weft_timer_arm(struct weft_worker *w, struct weft_task *t,
+                   uint64_t deadline);
+bool weft_timer_disarm(struct weft_task *t); /* false: it has gone off */
+int weft_timers_run(struct weft_runtime *rt, uint64_t now);
+
+/* spawn.c */
+void weft_task_ended(struct weft_worker *w, struct weft_task *t);
+void weft_cancel_all(struct weft_runtime *rt);
+bool weft_tasks_all_ended(struct weft_runtime *rt);
+struct weft_task *weft_stack_task(const struct weft_stack *stack);
+
+/* threads.c */
+int weft_threads_start(struct weft_runtime *rt);
+void weft_threads_want(struct weft_runtime *rt);
+bool weft_threads_stop(struct weft_runtime *rt);
+
+#endif

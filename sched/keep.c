@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* Involuntary preemption: a task that is interrupted keeps its OS thread.
+ *
+ * C code can be interrupted inside malloc, between a failing call and its
+ * errno, with a recursive mutex in hand. No other task may run on that thread
+ * then, and the task may not go on on another. So the worker gives its
+ * processor to another worker and sleeps where it is, in the signal handler,
+ * on the task's stack. The task is runnable and bound to this worker: whoever
+ * picks it hands the processor over instead of switching.
+ *
+ *     worker A, interrupted in task T        worker B
+ *     1. picks the next task N, and who      .
+ *        runs it: B (a spare, or the
+ *        worker that N is bound to)
+ *     2. T: bound = A, into the hog queue    .
+ *     3. gives the processor to B            wakes, runs N
+ *     4. sleeps on its mailbox               ...
+ *     .                                      picks T: bound to A
+ *     .                                      becomes a spare
+ *     wakes, T is running again              gives the processor to A
+ *     returns from the handler
+ *
+ * From 2 on T may be picked by anybody, before A sleeps: the mailbox keeps the
+ * processor until A looks. Giving is the last thing a giver does with a
+ * processor (handover.h).
+ *
+ * Retaking. A thread that sleeps in the kernel without having told weft holds a
+ * processor that others need. The monitor takes it, without a signal, so the
+ * call is not interrupted:
+ *
+ *     monitor                                the worker, from outside
+ *     1. retake = ASKED                      1. gate closed
+ *     2. membarrier: a full fence on all     2. retake != NONE? then it waits
+ *        CPUs that run this process             for the answer
+ *     3. gate open and the processor still
+ *        there? TAKEN, else NONE
+ *
+ * The membarrier makes one of the two see the other, and leaves the worker's
+ * side two plain instructions. A worker that finds TAKEN when it enters the
+ * runtime (or the handler) is without a processor, a stray: its task becomes
+ * runnable, bound to it, and it sleeps until a processor is given to it.
+ *
+ * Always true: who sleeps here has its gate closed and holds no lock; its task
+ * is in a queue or on its way from one to its mailbox. */
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+
+#include "weft/base/futex.h"
+#include "weft/base/syscall.h"
+#include "weft/sched/core.h"
+
+/* Sleeps with the task, which is runnable and in a queue, until a processor
+ * comes for it. */
+static void sleep_with_task(struct weft_worker *w, struct weft_task *t) {
+    struct weft_processor *p = weft_handover_wait(&w->handover, WEFT_FOREVER);
+    WEFT_CHECK_OP(p->next, ==, t);
+    p->next = NULL;
+    t->bound = NULL;
+    weft_task_become(t, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
+    weft_processor_take(w, p);
+    weft_slice_begin(p);
+}
+
+static void bind_and_queue(struct weft_worker *w, struct weft_task *t) {
+    t->bound = w;
+    weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_RUNNABLE);
+    weft_push_global(w->runtime, t);
+}
+
+/* Is the request that brought the caller here still about what runs now, and
+ * does the task allow it? */
+WEFT_TEXT bool weft_keep_wanted(struct weft_worker *w) {
+    struct weft_processor *p = weft_worker_processor(w);
+    struct weft_task *t = weft_worker_task(w);
+    if (p == NULL || t == NULL ||
+        atomic_load_explicit(&p->asked_seq, memory_order_relaxed) !=
+            atomic_load_explicit(&p->seq, memory_order_relaxed)) {
+        return false;
+    }
+    if (weft_gate_is_closed(&t->gate)) {
+        weft_gate_defer(&t->gate);
+        return false;
+    }
+    return true;
+}
+
+/* Gives the processor to another and sleeps with the task until its turn comes
+ * again. Gate closed; on the task's stack, perhaps in the handler. */
+WEFT_TEXT void weft_keep(struct weft_worker *w) {
+    struct weft_runtime *rt = w->runtime;
+    struct weft_processor *p = weft_worker_processor(w);
+    struct weft_task *t = weft_worker_task(w);
+    struct weft_task *n = weft_pick(p);
+    if (n == NULL) {
+        weft_slice_begin(p); /* nobody waits any more */
+        return;
+    }
+    struct weft_worker *to = n->bound != NULL ? n->bound : weft_spare_pop(rt);
+    if (WEFT_UNLIKELY(to == NULL)) {
+        weft_put_back(rt, n);
+        atomic_fetch_add_explicit(&rt->skipped, 1, memory_order_relaxed);
+        weft_slice_begin(p);
+        return;
+    }
+    t->hog = true;
+    atomic_fetch_add_explicit(&rt->kept, 1, memory_order_relaxed);
+    atomic_store_explicit(&w->status, WEFT_WORKER_KEPT, memory_order_relaxed);
+    atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
+    bind_and_queue(w, t);
+    weft_processor_give(p, to, n);
+    sleep_with_task(w, t);
+}
+
+/* What fell due while the gate was closed. */
+WEFT_TEXT void weft_leave_slowly(struct weft_worker *w) {
+    do {
+        weft_gate_close(&w->thread.gate);
+        if (weft_keep_wanted(w)) {
+            weft_keep(w);
+        }
+    } while (weft_gate_open(&w->thread.gate));
+}
+
+WEFT_TEXT void weft_worker_regain(struct weft_worker *w) {
+    struct weft_runtime *rt = w->runtime;
+    uint32_t retake;
+    /* Acquire: pairs with the releases in weft_retake(). */
+    while ((retake = atomic_load_explicit(&w->retake, memory_order_acquire)) ==
+           WEFT_RETAKE_ASKED) {
+        weft_futex_wait(&w->retake, WEFT_RETAKE_ASKED, WEFT_FOREVER);
+    }
+    if (retake != WEFT_RETAKE_TAKEN) {
+        return;
+    }
+    atomic_store_explicit(&w->retake, WEFT_RETAKE_NONE, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&rt->strays, 1, memory_order_relaxed);
+    struct weft_task *t = weft_worker_task(w);
+    struct weft_processor *p =
+        atomic_load_explicit(&rt->stopped, memory_order_relaxed)
+            ? NULL
+            : weft_idle_pop(rt);
+    if (p != NULL) {
+        weft_processor_take(w, p);
+        weft_slice_begin(p);
+        return;
+    }
+    atomic_store_explicit(&w->status, WEFT_WORKER_KEPT, memory_order_relaxed);
+    bind_and_queue(w, t);
+    weft_wake(rt);
+    sleep_with_task(w, t);
+}
+
+/* The monitor: takes `p` away from `w`, which sleeps in the kernel. True when it
+ * was taken and has found another worker. */
+WEFT_TEXT bool weft_retake(struct weft_runtime *rt, struct weft_processor *p,
+                           struct weft_worker *w) {
+    bool taken = false;
+    atomic_store_explicit(&w->retake, WEFT_RETAKE_ASKED, memory_order_relaxed);
+    weft_syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0, 0, 0,
+                 0);
+    /* Acquire (inside): pairs with the release in weft_gate_open(); what the
+     * worker did with the processor is seen here. */
+    if (!weft_gate_is_closed(&w->thread.gate) &&
+        weft_worker_processor(w) == p) {
+        atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
+        atomic_store_explicit(&w->status, WEFT_WORKER_STRAY,
+                              memory_order_relaxed);
+        atomic_fetch_add_explicit(&rt->strays, 1, memory_order_relaxed);
+        taken = true;
+    }
+    /* Release: pairs with the acquire in weft_worker_regain(). */
+    atomic_store_explicit(&w->retake,
+                          taken ? WEFT_RETAKE_TAKEN : WEFT_RETAKE_NONE,
+                          memory_order_release);
+    weft_futex_wake(&w->retake, 1);
+    if (taken) {
+        atomic_fetch_add_explicit(&rt->retaken, 1, memory_order_relaxed);
+        weft_processor_hand_off(rt, p);
+    }
+    return taken;
+}
+
+WEFT_TEXT void *weft_blocking(void *(*fn)(void *), void *arg) {
+    struct weft_worker *w = weft_enter();
+    if (w == NULL) {
+        return fn(arg);
+    }
+    struct weft_runtime *rt = w->runtime;
+    struct weft_processor *p = weft_worker_processor(w);
+    /* As if the monitor had taken it: whichever call enters the runtime next
+     * asks for a processor first. */
+    atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
+    atomic_store_explicit(&w->status, WEFT_WORKER_BLOCKED,
+                          memory_order_relaxed);
+    atomic_fetch_add_explicit(&rt->strays, 1, memory_order_relaxed);
+    atomic_store_explicit(&w->retake, WEFT_RETAKE_TAKEN, memory_order_relaxed);
+    weft_processor_hand_off(rt, p);
+    (void)weft_gate_open(&w->thread.gate);
+    void *result = fn(arg);
+    weft_leave(weft_enter());
+    return result;
+}
+
+/* --- the handler's two questions ------------------------------------------- */
+
+static bool may_preempt(void *runtime, struct weft_thread *thread) {
+    struct weft_worker *w = (struct weft_worker *)thread;
+    (void)runtime;
+    return atomic_load_explicit(&w->retake, memory_order_relaxed) !=
+               WEFT_RETAKE_NONE ||
+           weft_keep_wanted(w);
+}
+
+static void preempt(void *runtime, struct weft_interrupt *interrupt) {
+    struct weft_worker *w = (struct weft_worker *)interrupt->thread;
+    (void)runtime;
+    if (atomic_load_explicit(&w->retake, memory_order_relaxed) !=
+        WEFT_RETAKE_NONE) {
+        weft_worker_regain(w);
+    } else {
+        weft_keep(w);
+    }
+}
+
+int weft_keep_install(struct weft_runtime *rt) {
+    struct weft_signals_config config = {
+        .mode = rt->config.preempt,
+        .may = may_preempt,
+        .preempt = preempt,
+        .arg = rt,
+    };
+    rt->can_retake =
+        weft_syscall(SYS_membarrier,
+                     MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0, 0, 0,
+                     0) == 0;
+    return weft_signals_install(&config);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* What the runtime has counted, and what it is doing: read from outside, with
+ * relaxed loads of words that their owners write. Nothing here stops anybody,
+ * so the numbers are of slightly different moments. */
+#include <string.h>
+
+#include "weft/base/print.h"
+#include "weft/sched/core.h"
+
+static uint64_t get(const _Atomic uint64_t *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void add_processors(struct weft_runtime *rt, struct weft_metrics *m) {
+    uint64_t ended = get(&rt->foreign_ended);
+    m->spawned = get(&rt->foreign_spawned);
+    for (unsigned i = 0; i < rt->processor_count; i++) {
+        struct weft_processor *p = &rt->processors[i];
+        struct weft_local_counters c;
+        weft_local_counters(&p->queue, &c);
+        ended += get(&p->ended);
+        m->spawned += get(&p->spawned);
+        m->switches += get(&p->switches);
+        m->steals += c.steals;
+        m->stolen += c.stolen;
+        m->overflows += c.overflows;
+        m->polls += get(&p->polls);
+        m->preempt_yielded += get(&p->yielded);
+        m->local_queue += weft_local_length(&p->queue);
+        weft_lock_acquire(&p->timer_lock);
+        m->timers += weft_timer_heap_count(&p->timers);
+        weft_lock_release(&p->timer_lock);
+    }
+    m->tasks = m->spawned > ended ? m->spawned - ended : 0;
+}
+
+static void add_workers(struct weft_runtime *rt, struct weft_metrics *m) {
+    struct weft_preempt_counters sum;
+    memset(&sum, 0, sizeof sum);
+    /* Acquire: pairs with the release in start_worker(). */
+    m->threads = atomic_load_explicit(&rt->worker_count, memory_order_acquire);
+    for (uint32_t i = 0; i < m->threads; i++) {
+        struct weft_worker *w =
+            atomic_load_explicit(&rt->workers[i], memory_order_relaxed);
+        weft_thread_counters(&w->thread, &sum);
+        switch (atomic_load_explicit(&w->status, memory_order_relaxed)) {
+        case WEFT_WORKER_SPARE:
+        case WEFT_WORKER_POLLING:
+            m->spare_threads++;
+            break;
+        case WEFT_WORKER_KEPT:
+            m->kept_threads++;
+            break;
+        case WEFT_WORKER_BLOCKED:
+        case WEFT_WORKER_STRAY:
+            m->blocked_threads++;
+            break;
+        default:
+            break;
+        }
+    }
+    m->requests = sum.requests;
+    m->deferred = sum.deferred_gate + sum.deferred_text;
+    m->deferred_libc = sum.deferred_libc;
+}
+
+void weft_metrics_read(struct weft_metrics *out) {
+    memset(out, 0, sizeof *out);
+    weft_runtime_enter();
+    /* Acquire: pairs with the release in weft_run(). */
+    struct weft_runtime *rt =
+        atomic_load_explicit(&weft_runtime_current, memory_order_acquire);
+    if (rt != NULL) {
+        out->workers = rt->processor_count;
+        out->preempt = rt->config.preempt;
+        out->global_queue =
+            weft_global_length(&rt->global) + weft_global_length(&rt->high);
+        out->hog_queue = weft_global_length(&rt->hogs);
+        out->checks = get(&rt->checks);
+        out->preempt_kept = get(&rt->kept);
+        out->skipped_at_cap = get(&rt->skipped);
+        out->retaken = get(&rt->retaken);
+        out->parks = get(&rt->parks);
+        out->unparks = get(&rt->unparks);
+        add_processors(rt, out);
+        add_workers(rt, out);
+    }
+    weft_runtime_leave();
+}
+
+static const char *const state_names[] = {"idle", "runnable", "running",
+                                          "waiting", "dead"};
+static const char *const status_names[] = {"spare", "active",  "polling",
+                                           "kept",  "blocked", "stray"};
+
+static void dump_task(void *fd, const struct weft_stack *stack) {
+    struct weft_task *t = weft_stack_task(stack);
+    uint64_t id = weft_task_id(t);
+    const char *why = atomic_load_explicit(&t->why, memory_order_relaxed);
+    uint32_t state = atomic_load_explicit(&t->state, memory_order_relaxed);
+    if (id == 0 || state > WEFT_TASK_DEAD) {
+        return;
+    }
+    weft_print(*(int *)fd,
+               "task %llu \"%s\" %s%s%s%s%s token %u created at %p\n",
+               (unsigned long long)id, t->name, state_names[state],
+               why != NULL ? ": " : "", why != NULL ? why : "",
+               t->hog ? ", hog" : "", t->bound != NULL ? ", bound" : "",
+               atomic_load_explicit(&t->token, memory_order_relaxed),
+               t->creator);
+}
+
+void weft_dump(int fd) {
+    weft_runtime_enter();
+    struct weft_runtime *rt =
+        atomic_load_explicit(&weft_runtime_current, memory_order_acquire);
+    if (rt != NULL) {
+        uint32_t n =
+            atomic_load_explicit(&rt->worker_count, memory_order_acquire);
+        weft_print(fd,
+                   "weft: %u processors, %u idle, %u searching, %u spares, "
+                   "global %u, high %u, hogs %u, seat %u\n",
+                   rt->processor_count, rt->idle.processors,
+                   rt->idle.searching, rt->idle.spares,
+                   weft_global_length(&rt->global),
+                   weft_global_length(&rt->high), weft_global_length(&rt->hogs),
+                   rt->poll_seat);
+        for (unsigned i = 0; i < rt->processor_count; i++) {
+            struct weft_processor *p = &rt->processors[i];
+            struct weft_worker *w =
+                atomic_load_explicit(&p->worker, memory_order_relaxed);
+            weft_print(fd, "processor %u worker %d queue %u slot %s seq %llu\n",
+                       i, w == NULL ? -1 : (int)w->index,
+                       weft_local_length(&p->queue),
+                       p->slot != NULL ? "full" : "empty",
+                       (unsigned long long)p->seq);
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            struct weft_worker *w =
+                atomic_load_explicit(&rt->workers[i], memory_order_relaxed);
+            struct weft_task *t = weft_worker_task(w);
+            weft_print(fd,
+                       "worker %u thread %d %s gate %u pending %u retake %u in "
+                       "flight %u task %llu\n",
+                       i, (int)w->thread.tid, status_names[w->status],
+                       w->thread.gate.closed, w->thread.gate.pending, w->retake,
+                       w->thread.in_flight,
+                       t == NULL ? 0ULL : (unsigned long long)weft_task_id(t));
+        }
+        weft_stack_pool_each(rt->stacks, dump_task, &fd);
+    }
+    weft_runtime_leave();
+}

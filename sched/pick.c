@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* Which task is next: all the policy of the queues stands here.
+ *
+ *   slot    the task that was made ready last on this processor; talking tasks
+ *           pass it to and fro, so at most SLOT_STREAK times in a row
+ *   local   ready tasks of this processor, first in first out
+ *   global  ready tasks from outside and what overflowed; a share at a time
+ *   high    high priority; before all others, but not each time
+ *   hogs    tasks that were interrupted since they last waited, and those of
+ *           low priority; behind all others, but with a guaranteed share
+ *
+ * So a task that waits and works a little passes tasks that only work, as in
+ * every interactive scheduler since CTSS (Corbato 1962); the shares keep each
+ * queue moving whatever the others do:
+ *   every 61st pick begins with the global queue (the interval of Go's
+ *   findRunnable: a prime, so that it does not beat with the program's own),
+ *   every 64th with the hogs, and every 8th passes the high queue by.
+ *
+ * Always true: who calls owns the processor; a task that comes out of here is
+ * in no queue any more. */
+#include "weft/sched/core.h"
+
+enum {
+    GLOBAL_INTERVAL = 61,
+    HOG_INTERVAL = 64,
+    HIGH_INTERVAL = 8,
+    SLOT_STREAK = 3, /* Tokio's worker has the same bound */
+    GLOBAL_SHARE = 128,
+};
+
+static struct weft_task *pop(struct weft_global *q) {
+    return weft_global_length(q) == 0 ? NULL
+                                      : weft_node_task(weft_global_pop(q));
+}
+
+/* Takes this processor's share of the global queue: one to run, the rest into
+ * the local queue, which is empty. */
+static struct weft_task *pop_share(struct weft_processor *p) {
+    struct weft_runtime *rt = p->runtime;
+    struct weft_batch batch;
+    uint32_t length = weft_global_length(&rt->global);
+    if (length == 0) {
+        return NULL;
+    }
+    uint32_t share = length / rt->processor_count + 1;
+    weft_batch_init(&batch);
+    weft_global_pop_batch(&rt->global,
+                          share < GLOBAL_SHARE ? share : GLOBAL_SHARE, &batch);
+    struct weft_task *t = weft_node_task(weft_batch_pop(&batch));
+    weft_local_push_batch(&p->queue, &batch);
+    if (WEFT_UNLIKELY(batch.count > 0)) {
+        weft_global_push_batch(&rt->global, &batch);
+    }
+    return t;
+}
+
+static struct weft_task *take_slot(struct weft_processor *p) {
+    if (atomic_load_explicit(&p->slot, memory_order_relaxed) == NULL) {
+        return NULL;
+    }
+    /* Acquire: pairs with the release in weft_ready() (by another worker that
+     * held this processor). A thief may have been quicker. */
+    return atomic_exchange_explicit(&p->slot, NULL, memory_order_acquire);
+}
+
+static struct weft_task *pick_shares(struct weft_processor *p) {
+    struct weft_runtime *rt = p->runtime;
+    if (p->picks % GLOBAL_INTERVAL == 0) {
+        struct weft_task *t = pop(&rt->global);
+        if (t != NULL) {
+            return t;
+        }
+    }
+    return p->picks % HOG_INTERVAL == 0 ? pop(&rt->hogs) : NULL;
+}
+
+WEFT_TEXT struct weft_task *weft_pick(struct weft_processor *p) {
+    struct weft_runtime *rt = p->runtime;
+    struct weft_task *t;
+    p->picks++;
+    if ((t = pick_shares(p)) != NULL) {
+        return t;
+    }
+    if (p->picks % HIGH_INTERVAL != 0 && (t = pop(&rt->high)) != NULL) {
+        return t;
+    }
+    if (p->slot_streak < SLOT_STREAK && (t = take_slot(p)) != NULL) {
+        p->slot_streak++;
+        return t;
+    }
+    p->slot_streak = 0;
+    if ((t = weft_node_task(weft_local_pop(&p->queue))) != NULL ||
+        (t = pop_share(p)) != NULL || (t = take_slot(p)) != NULL ||
+        (t = pop(&rt->high)) != NULL) {
+        return t;
+    }
+    return pop(&rt->hogs);
+}
+
+/* Does a task wait that is to run before hogs? A snapshot. Any thread. */
+WEFT_TEXT bool weft_light_waiting(struct weft_runtime *rt,
+                                  struct weft_processor *p) {
+    return weft_local_length(&p->queue) > 0 ||
+           atomic_load_explicit(&p->slot, memory_order_relaxed) != NULL ||
+           weft_global_length(&rt->global) > 0 ||
+           weft_global_length(&rt->high) > 0;
+}
+
+/* Does any task wait that another processor could take? A snapshot; slots are
+ * not looked at (a full slot is no reason to wake anybody). Any thread. */
+WEFT_TEXT bool weft_anything_waiting(struct weft_runtime *rt) {
+    if (weft_global_length(&rt->global) > 0 ||
+        weft_global_length(&rt->high) > 0 || weft_global_length(&rt->hogs) > 0) {
+        return true;
+    }
+    for (unsigned i = 0; i < rt->processor_count; i++) {
+        if (weft_local_length(&rt->processors[i].queue) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Puts a runnable task into the queue of its kind that all share. Any thread in
+ * the runtime; wakes nobody. */
+WEFT_TEXT void weft_push_global(struct weft_runtime *rt, struct weft_task *t) {
+    struct weft_global *q = &rt->global;
+    if (t->hog || t->priority == WEFT_PRIORITY_LOW) {
+        q = &rt->hogs;
+    } else if (t->priority == WEFT_PRIORITY_HIGH) {
+        q = &rt->high;
+    }
+    weft_global_push(q, &t->node);
+}
+
+/* Undoes a pick: the task will be the first of its kind again. */
+WEFT_TEXT void weft_put_back(struct weft_runtime *rt, struct weft_task *t) {
+    weft_global_push_front(t->hog ? &rt->hogs : &rt->global, &t->node);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* Making tasks runnable, and waking a worker for them.
+ *
+ * The wake-up protocol (after Go's "delicate dance", proc.go):
+ *
+ *     who makes work                        a worker that finds none
+ *     1. puts the task into a queue         1. puts its processor on the idle
+ *     2. full fence                            list; is no longer searching
+ *     3. an idle processor, and nobody      2. full fence
+ *        searching? then searching 0 -> 1   3. looks at all queues once more;
+ *        and a spare worker gets the           work there: takes a processor
+ *        processor                             from the idle list again
+ *
+ * The fences make one of the two see the other. At most one worker is woken at
+ * a time; a searcher that finds work wakes the next (worker.c). A task put into
+ * an empty slot wakes nobody: its processor will run it sooner than another
+ * could be woken; should its task overstay, the monitor wakes somebody.
+ *
+ * Always true: an idle processor has empty queues and no worker; a worker on
+ * the spare list holds no processor and waits on its mailbox, or is about to. */
+#include "weft/sched/core.h"
+
+WEFT_TEXT void weft_spare_push(struct weft_worker *w) {
+    struct weft_idle *idle = &w->runtime->idle;
+    weft_lock_acquire(&idle->lock);
+    WEFT_CHECK(!w->is_spare);
+    w->is_spare = true;
+    w->spare_next = idle->first_spare;
+    idle->first_spare = w;
+    atomic_store_explicit(
+        &idle->spares,
+        atomic_load_explicit(&idle->spares, memory_order_relaxed) + 1,
+        memory_order_relaxed);
+    weft_lock_release(&idle->lock);
+}
+
+static struct weft_worker *spare_pop_locked(struct weft_idle *idle) {
+    struct weft_worker *w = idle->first_spare;
+    if (w != NULL) {
+        idle->first_spare = w->spare_next;
+        w->is_spare = false;
+        atomic_store_explicit(
+            &idle->spares,
+            atomic_load_explicit(&idle->spares, memory_order_relaxed) - 1,
+            memory_order_relaxed);
+    }
+    return w;
+}
+
+WEFT_TEXT struct weft_worker *weft_spare_pop(struct weft_runtime *rt) {
+    weft_lock_acquire(&rt->idle.lock);
+    struct weft_worker *w = spare_pop_locked(&rt->idle);
+    weft_lock_release(&rt->idle.lock);
+    weft_threads_want(rt);
+    return w;
+}
+
+static void idle_push_locked(struct weft_idle *idle,
+                             struct weft_processor *p) {
+    p->idle_next = idle->first;
+    idle->first = p;
+    atomic_store_explicit(
+        &idle->processors,
+        atomic_load_explicit(&idle->processors, memory_order_relaxed) + 1,
+        memory_order_relaxed);
+}
+
+static struct weft_processor *idle_pop_locked(struct weft_idle *idle) {
+    struct weft_processor *p = idle->first;
+    if (p != NULL) {
+        idle->first = p->idle_next;
+        atomic_store_explicit(
+            &idle->processors,
+            atomic_load_explicit(&idle->processors, memory_order_relaxed) - 1,
+            memory_order_relaxed);
+    }
+    return p;
+}
+
+WEFT_TEXT void weft_idle_push(struct weft_processor *p) {
+    struct weft_idle *idle = &p->runtime->idle;
+    WEFT_CHECK_OP(atomic_load_explicit(&p->slot, memory_order_relaxed), ==,
+                  NULL);
+    WEFT_CHECK_OP(p->next, ==, NULL);
+    atomic_store_explicit(&p->worker, NULL, memory_order_relaxed);
+    weft_lock_acquire(&idle->lock);
+    idle_push_locked(idle, p);
+    weft_lock_release(&idle->lock);
+}
+
+WEFT_TEXT struct weft_processor *weft_idle_pop(struct weft_runtime *rt) {
+    if (atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) == 0) {
+        return NULL;
+    }
+    weft_lock_acquire(&rt->idle.lock);
+    struct weft_processor *p = idle_pop_locked(&rt->idle);
+    weft_lock_release(&rt->idle.lock);
+    if (p != NULL) {
+        weft_monitor_wake(rt);
+    }
+    return p;
+}
+
+/* Hands `p`, which the caller owns, to the worker `to`, with `next` to run. */
+WEFT_TEXT void weft_processor_give(struct weft_processor *p,
+                                   struct weft_worker *to,
+                                   struct weft_task *next) {
+    p->next = next;
+    atomic_store_explicit(&p->worker, to, memory_order_relaxed);
+    /* The last store: from here on `p` is the other's. */
+    weft_handover_give(&to->handover, p);
+}
+
+/* Makes `w`, the caller, the worker of `p`, which it owns. */
+WEFT_TEXT void weft_processor_take(struct weft_worker *w,
+                                   struct weft_processor *p) {
+    atomic_store_explicit(&p->worker, w, memory_order_relaxed);
+    atomic_store_explicit(&w->status, WEFT_WORKER_ACTIVE, memory_order_relaxed);
+    atomic_store_explicit(&w->processor, p, memory_order_relaxed);
+}
+
+/* Brings an idle processor and a spare worker together as a searcher; the
+ * caller has counted it in idle.searching. */
+static bool start_searcher(struct weft_runtime *rt) {
+    weft_lock_acquire(&rt->idle.lock);
+    struct weft_processor *p = idle_pop_locked(&rt->idle);
+    struct weft_worker *s = p == NULL ? NULL : spare_pop_locked(&rt->idle);
+    if (s == NULL && p != NULL) {
+        idle_push_locked(&rt->idle, p);
+    }
+    weft_lock_release(&rt->idle.lock);
+    weft_threads_want(rt);
+    if (s == NULL) {
+        if (p != NULL) {
+            /* Nobody to give it to but who sleeps in the poller. */
+            weft_poller_kick(&rt->poller);
+        }
+        return false;
+    }
+    weft_monitor_wake(rt);
+    atomic_fetch_add_explicit(&rt->unparks, 1, memory_order_relaxed);
+    s->searching = true;
+    weft_processor_give(p, s, NULL);
+    return true;
+}
+
+/* Wakes a worker if one is idle and none searches. Call after the work is in
+ * its queue. Any thread in the runtime. */
+WEFT_TEXT void weft_wake(struct weft_runtime *rt) {
+    uint32_t none = 0;
+    /* Pairs with the fence in go_idle() (worker.c): see the columns above. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (WEFT_LIKELY(atomic_load_explicit(&rt->idle.processors,
+                                         memory_order_relaxed) == 0 ||
+                    atomic_load_explicit(&rt->idle.searching,
+                                         memory_order_relaxed) != 0)) {
+        return;
+    }
+    if (!atomic_compare_exchange_strong_explicit(
+            &rt->idle.searching, &none, 1, memory_order_relaxed,
+            memory_order_relaxed)) {
+        return;
+    }
+    if (!start_searcher(rt)) {
+        atomic_fetch_sub_explicit(&rt->idle.searching, 1, memory_order_relaxed);
+    }
+}
+
+static void push_local(struct weft_processor *p, struct weft_task *t) {
+    struct weft_batch overflow;
+    weft_batch_init(&overflow);
+    if (WEFT_UNLIKELY(!weft_local_push(&p->queue, &t->node, &overflow))) {
+        weft_global_push_batch(&p->runtime->global, &overflow);
+    }
+    if (p->runtime->processor_count > 1) {
+        weft_wake(p->runtime);
+    }
+}
+
+static bool is_ordinary(const struct weft_task *t) {
+    return !t->hog && t->priority == WEFT_PRIORITY_NORMAL;
+}
+
+/* Queues `t`, which is runnable and in no queue, to run soon. `w` is the
+ * calling worker; without a processor, or NULL, the task goes to all. */
+WEFT_TEXT void weft_ready(struct weft_worker *w, struct weft_task *t) {
+    struct weft_processor *p = w == NULL ? NULL : weft_worker_processor(w);
+    if (p == NULL || !is_ordinary(t)) {
+        struct weft_runtime *rt =
+            w != NULL ? w->runtime
+                      : atomic_load_explicit(&weft_runtime_current,
+                                             memory_order_acquire);
+        weft_push_global(rt, t);
+        weft_wake(rt);
+        return;
+    }
+    /* Release: pairs with the acquires in take_slot() (pick.c) and in
+     * steal_slot() (worker.c). */
+    struct weft_task *old =
+        atomic_load_explicit(&p->slot, memory_order_relaxed) == NULL
+            ? NULL
+            : atomic_exchange_explicit(&p->slot, NULL, memory_order_acquire);
+    atomic_store_explicit(&p->slot, t, memory_order_release);
+    if (old != NULL) {
+        push_local(p, old);
+    }
+}
+
+/* The same for one that ran until now: behind those that wait. */
+WEFT_TEXT void weft_ready_behind(struct weft_worker *w, struct weft_task *t) {
+    struct weft_processor *p = weft_worker_processor(w);
+    if (p == NULL || !is_ordinary(t)) {
+        weft_push_global(w->runtime, t);
+        weft_wake(w->runtime);
+        return;
+    }
+    push_local(p, t);
+}
+
+WEFT_TEXT void weft_unpark(struct weft_task *t) {
+    struct weft_worker *w = weft_enter();
+    uint32_t token = atomic_load_explicit(&t->token, memory_order_relaxed);
+    for (;;) {
+        if (token == WEFT_TOKEN_PARKED) {
+            /* Acquire: pairs with the release in park_commit(): the task is off
+             * its stack. Release: pairs with the acquire of whoever takes a
+             * later token. */
+            if (atomic_compare_exchange_weak_explicit(
+                    &t->token, &token, WEFT_TOKEN_NONE, memory_order_acq_rel,
+                    memory_order_relaxed)) {
+                weft_task_become(t, WEFT_TASK_WAITING, WEFT_TASK_RUNNABLE);
+                t->hog = false; /* it has waited */
+                weft_ready(w, t);
+                break;
+            }
+            /* Release: pairs with the acquires in park() and park_commit(). It
+             * is written again even when it is GIVEN already, so that the one
+             * who takes it sees what this caller did. */
+        } else if (atomic_compare_exchange_weak_explicit(
+                       &t->token, &token, WEFT_TOKEN_GIVEN,
+                       memory_order_release, memory_order_relaxed)) {
+            break;
+        }
+    }
+    if (w != NULL) {
+        weft_leave(w);
+    }
+}
+
+/* Gives `p`, whose worker lets go of it, to whom it is of use: the caller owns
+ * it no longer. */
+WEFT_TEXT void weft_processor_hand_off(struct weft_runtime *rt,
+                                       struct weft_processor *p) {
+    bool waiting = weft_light_waiting(rt, p) || weft_anything_waiting(rt);
+    bool polled =
+        atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) != 0;
+    struct weft_worker *s = waiting || !polled ? weft_spare_pop(rt) : NULL;
+    if (s != NULL) {
+        weft_processor_give(p, s, NULL);
+        return;
+    }
+    /* Nobody there: a task that sleeps on its own thread can go on with it. */
+    struct weft_task *hog =
+        weft_global_length(&rt->hogs) == 0
+            ? NULL
+            : weft_node_task(weft_global_pop(&rt->hogs));
+    if (hog != NULL && hog->bound != NULL) {
+        weft_processor_give(p, hog->bound, hog);
+        return;
+    }
+    if (hog != NULL) {
+        weft_put_back(rt, hog);
+    }
+    struct weft_batch all;
+    weft_batch_init(&all);
+    weft_local_drain(&p->queue, &all);
+    struct weft_task *slot =
+        atomic_exchange_explicit(&p->slot, NULL, memory_order_acquire);
+    if (slot != NULL) {
+        weft_batch_push(&all, &slot->node);
+    }
+    if (all.count > 0) {
+        weft_global_push_batch(&rt->global, &all);
+    }
+    weft_idle_push(p);
+    if (waiting || weft_anything_waiting(rt)) {
+        weft_wake(rt);
+    }
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* The runtime's start and end.
+ *
+ * Start: stacks, poller, processors, signals, threads; processor 0 goes to a
+ * worker with the first task, the others are idle until there is work.
+ *
+ * End, when the first task has returned:
+ *   1. every task is cancelled; those that wait see -ECANCELED, new ones are
+ *      born cancelled
+ *   2. until all have ended or the grace time is over, the workers go on
+ *   3. workers end as they come to their loop; one that sleeps or runs with a
+ *      task that did not end cannot: threads and stacks are then left as they
+ *      are, since their frames may hold locks of libc
+ *
+ * Always true: weft_runtime_current is set from before the first task runs
+ * until all threads have gone. */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "weft/arch/overflow.h"
+#include "weft/base/futex.h"
+#include "weft/base/print.h"
+#include "weft/sched/core.h"
+
+_Atomic(struct weft_runtime *) weft_runtime_current;
+
+/* 1 from the start of weft_run() to its end. */
+static _Atomic uint32_t running;
+
+static unsigned cpu_count(void) {
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0
+                ? CPU_COUNT(&set)
+                : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : (n > WEFT_MAX_PROCESSORS ? WEFT_MAX_PROCESSORS
+                                                : (unsigned)n);
+}
+
+static int settle(struct weft_config *c, const struct weft_config *asked) {
+    *c = asked != NULL ? *asked : (struct weft_config){0};
+    c->workers = c->workers != 0 ? c->workers : cpu_count();
+    c->max_threads = c->max_threads != 0 ? c->max_threads : c->workers + 256;
+    c->quantum_ns = c->quantum_ns != 0 ? c->quantum_ns : 10 * WEFT_MS;
+    c->min_slice_ns = c->min_slice_ns != 0 ? c->min_slice_ns : 200 * WEFT_US;
+    c->stack_size =
+        c->stack_size != 0 ? c->stack_size : weft_stack_default_size();
+    c->shutdown_grace_ns =
+        c->shutdown_grace_ns != 0 ? c->shutdown_grace_ns : WEFT_S;
+    c->preempt = weft_preempt_mode_choose(c->preempt);
+    if (c->min_slice_ns > c->quantum_ns) {
+        c->min_slice_ns = c->quantum_ns;
+    }
+    bool good = c->workers <= WEFT_MAX_PROCESSORS &&
+                c->max_threads >= c->workers + 2 &&
+                c->max_threads <= WEFT_MAX_WORKERS &&
+                c->quantum_ns >= 20 * WEFT_US && c->quantum_ns <= 10 * WEFT_S &&
+                c->stack_size >= weft_stack_min_size() &&
+                c->stack_size <= (64U << 20);
+    return good ? 0 : -EINVAL;
+}
+
+struct first {
+    void (*fn)(void *);
+    void *arg;
+    struct weft_runtime *rt;
+};
+
+static void *run_first(void *first) {
+    struct first *f = first;
+    f->fn(f->arg);
+    weft_cancel_all(f->rt);
+    atomic_store_explicit(&f->rt->all_ended, 1, memory_order_release);
+    weft_futex_wake(&f->rt->all_ended, 1);
+    return NULL;
+}
+
+static void describe(void *arg, const struct weft_stack *stack, char *buf,
+                     size_t size) {
+    struct weft_task *t = weft_stack_task(stack);
+    (void)arg;
+    weft_format(buf, size, "\"%s\" (id %llu), created at %p", t->name,
+                (unsigned long long)weft_task_id(t), t->creator);
+}
+
+static int make_processors(struct weft_runtime *rt) {
+    size_t bytes = rt->processor_count * sizeof *rt->processors;
+    if (posix_memalign((void **)&rt->processors, WEFT_CACHE_LINE, bytes) != 0) {
+        return -ENOMEM;
+    }
+    memset(rt->processors, 0, bytes);
+    for (unsigned i = rt->processor_count; i-- > 0;) {
+        struct weft_processor *p = &rt->processors[i];
+        p->runtime = rt;
+        p->index = i;
+        weft_batch_init(&p->free_tasks);
+        weft_local_init(&p->queue);
+        weft_timer_heap_init(&p->timers);
+        weft_idle_push(p);
+    }
+    return 0;
+}
+
+static void free_runtime(struct weft_runtime *rt) {
+    if (rt->processors != NULL) {
+        for (unsigned i = 0; i < rt->processor_count; i++) {
+            weft_timer_heap_fini(&rt->processors[i].timers);
+        }
+        free(rt->processors);
+    }
+    weft_stack_pool_free(rt->stacks);
+    free(rt);
+}
+
+static int new_runtime(const struct weft_config *config,
+                       struct weft_runtime **out) {
+    struct weft_config settled;
+    struct weft_runtime *rt;
+    int error = settle(&settled, config);
+    if (error != 0) {
+        return error;
+    }
+    if (posix_memalign((void **)&rt, WEFT_CACHE_LINE, sizeof *rt) != 0) {
+        return -ENOMEM;
+    }
+    memset(rt, 0, sizeof *rt);
+    rt->config = settled;
+    rt->processor_count = settled.workers;
+    rt->next_id = 1;
+    weft_global_init(&rt->global);
+    weft_global_init(&rt->high);
+    weft_global_init(&rt->hogs);
+    pthread_sigmask(SIG_SETMASK, NULL, &rt->mask);
+    sigdelset(&rt->mask, SIGURG);
+    error = weft_stack_pool_new(&rt->stacks, NULL);
+    if (error == 0) {
+        error = make_processors(rt);
+    }
+    if (error == 0) {
+        error = weft_poller_init(&rt->poller);
+    }
+    if (error != 0) {
+        free_runtime(rt);
+        return error;
+    }
+    *out = rt;
+    return 0;
+}
+
+static int start(struct weft_runtime *rt, struct first *first) {
+    static const struct weft_task_options options = {.name = "main"};
+    struct weft_task *t;
+    int error = weft_keep_install(rt);
+    if (error != 0) {
+        return error;
+    }
+    (void)weft_overflow_install(rt->stacks, describe, rt);
+    error = weft_threads_start(rt);
+    if (error == 0) {
+        error = weft_timer_start(
+            &rt->monitor, &(struct weft_timer_config){.tick = weft_monitor_tick,
+                                                      .arg = rt,
+                                                      .name = "weft-monitor"});
+    }
+    if (error == 0) {
+        error = weft_spawn(&t, run_first, first, &options);
+    }
+    if (error == 0) {
+        error = weft_detach(t);
+    }
+    return error;
+}
+
+/* Waits for the first task, then for the others as long as they may take. */
+static void wait_for_tasks(struct weft_runtime *rt) {
+    uint32_t ended;
+    /* Acquire: pairs with the release in run_first(). */
+    while ((ended = atomic_load_explicit(&rt->all_ended,
+                                         memory_order_acquire)) == 0) {
+        weft_futex_wait(&rt->all_ended, ended, WEFT_FOREVER);
+    }
+    uint64_t deadline =
+        weft_clock_after(weft_clock_now(), rt->config.shutdown_grace_ns);
+    for (unsigned us = 10; !weft_tasks_all_ended(rt); us += us / 2) {
+        if (weft_clock_now() >= deadline) {
+            break;
+        }
+        usleep(us < 2000 ? us : 2000);
+    }
+}
+
+/* True when nothing was left behind. */
+static bool stop(struct weft_runtime *rt) {
+    bool clean = weft_threads_stop(rt);
+    weft_poller_kick(&rt->poller);
+    weft_timer_kick(&rt->monitor);
+    weft_timer_stop(&rt->monitor);
+    (void)weft_signals_uninstall();
+    weft_overflow_uninstall();
+    return clean;
+}
+
+int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg) {
+    struct weft_runtime *rt = NULL;
+    if (weft_self() != NULL ||
+        atomic_exchange_explicit(&running, 1, memory_order_acquire) != 0) {
+        return -EALREADY;
+    }
+    int error = new_runtime(config, &rt);
+    if (error == 0) {
+        struct first first = {fn, arg, rt};
+        /* Release: pairs with the acquires of foreign threads (runtime_of(),
+         * weft_ready()). */
+        atomic_store_explicit(&weft_runtime_current, rt, memory_order_release);
+        error = start(rt, &first);
+        if (error == 0) {
+            wait_for_tasks(rt);
+        }
+        bool all = weft_tasks_all_ended(rt);
+        bool clean = stop(rt);
+        atomic_store_explicit(&weft_runtime_current, NULL,
+                              memory_order_release);
+        if (clean && all) {
+            weft_poller_fini(&rt->poller);
+            free_runtime(rt);
+        } else if (error == 0) {
+            error = -EBUSY;
+        }
+    }
+    atomic_store_explicit(&running, 0, memory_order_release);
+    return error;
+}
+
+WEFT_TEXT void weft_runtime_enter(void) {
+    (void)weft_enter();
+}
+
+WEFT_TEXT void weft_runtime_leave(void) {
+    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    if (w != NULL) {
+        weft_leave(w);
+    }
+}

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/* Birth and death of a task: spawn, join, detach, cancel.
+ *
+ * The record of a task lies in the top of its stack, so that a parked task
+ * touches one page in all. Records of the default size are kept by the
+ * processors (WEFT_TASK_CACHE of them), the rest by the pool.
+ *
+ * The word `joiner` settles who frees the record:
+ *
+ *     NOBODY ---- join ----> the joiner ---- end ----> DONE: wakes the joiner,
+ *       |                                              which frees
+ *       |-------- detach --> DETACHED ------ end ----> DONE: the end frees
+ *       |-------- end -----> DONE ---- join or detach: they free
+ *
+ * Always true: a record is freed once nothing runs on its stack: "end" is what
+ * the successor does in weft_switch_finish(). The memory stays readable: a
+ * late weft_unpark() finds some other task's token, or a free record's. */
+#include <errno.h>
+#include <string.h>
+
+#include "weft/sched/core.h"
+
+enum {
+    IDS_AT_ONCE = 64,
+    REFILL = 16, /* records taken from the pool at a time */
+    RECORD_ALIGN = 64,
+};
+
+_Static_assert(sizeof(struct weft_task) <= WEFT_STACK_TOP_KEEP,
+               "the record must lie in the part of a stack that is kept");
+
+struct weft_task *weft_stack_task(const struct weft_stack *stack) {
+    uintptr_t top = (uintptr_t)stack->low + stack->size;
+    return (struct weft_task *)((top - sizeof(struct weft_task)) &
+                                ~(uintptr_t)(RECORD_ALIGN - 1));
+}
+
+static struct weft_task *adopt(const struct weft_stack *stack, bool pooled) {
+    struct weft_task *t = weft_stack_task(stack);
+    t->stack = *stack;
+    t->pooled = pooled;
+    return t;
+}
+
+/* Fills the processor's cache; 0 or -ENOMEM. */
+static int refill(struct weft_runtime *rt, struct weft_processor *p) {
+    struct weft_stack stacks[REFILL];
+    int n = weft_stack_take_batch(rt->stacks, rt->config.stack_size, stacks,
+                                  REFILL);
+    for (int i = 0; i < n; i++) {
+        weft_batch_push(&p->free_tasks, &adopt(&stacks[i], true)->node);
+    }
+    return n > 0 ? 0 : -ENOMEM;
+}
+
+static int take_record(struct weft_runtime *rt, struct weft_processor *p,
+                       size_t size, struct weft_task **out) {
+    bool pooled = size == 0 || size == rt->config.stack_size;
+    struct weft_stack stack;
+    if (pooled && p != NULL) {
+        if (p->free_tasks.count == 0 && refill(rt, p) != 0) {
+            return -ENOMEM;
+        }
+        *out = weft_node_task(weft_batch_pop(&p->free_tasks));
+        return 0;
+    }
+    int error = weft_stack_take(rt->stacks,
+                                pooled ? rt->config.stack_size : size, &stack);
+    if (error == 0) {
+        *out = adopt(&stack, pooled);
+    }
+    return error;
+}
+
+/* The processor keeps a record, or half of what it keeps goes to the pool. */
+static void give_record(struct weft_runtime *rt, struct weft_processor *p,
+                        struct weft_task *t) {
+    if (!t->pooled || p == NULL) {
+        struct weft_stack stack = t->stack;
+        weft_stack_give(rt->stacks, &stack);
+        return;
+    }
+    if (p->free_tasks.count >= WEFT_TASK_CACHE) {
+        struct weft_stack stacks[WEFT_TASK_CACHE / 2];
+        for (int i = 0; i < WEFT_TASK_CACHE / 2; i++) {
+            stacks[i] =
+                weft_node_task(weft_batch_pop(&p->free_tasks))->stack;
+        }
+        weft_stack_give_batch(rt->stacks, stacks, WEFT_TASK_CACHE / 2);
+    }
+    weft_batch_push_front(&p->free_tasks, &t->node);
+}
+
+static void free_task(struct weft_runtime *rt, struct weft_processor *p,
+                      struct weft_task *t) {
+    weft_context_fini(&t->context);
+    weft_task_become(t, WEFT_TASK_DEAD, WEFT_TASK_IDLE);
+    atomic_store_explicit(&t->id, 0, memory_order_relaxed);
+    give_record(rt, p, t);
+}
+
+static uint64_t next_id(struct weft_runtime *rt, struct weft_processor *p) {
+    if (p == NULL) {
+        return atomic_fetch_add_explicit(&rt->next_id, 1,
+                                         memory_order_relaxed);
+    }
+    if (p->next_id == p->last_id) {
+        p->next_id = atomic_fetch_add_explicit(&rt->next_id, IDS_AT_ONCE,
+                                               memory_order_relaxed);
+        p->last_id = p->next_id + IDS_AT_ONCE;
+    }
+    return p->next_id++;
+}
+
+static void set_name(struct weft_task *t, const char *name) {
+    size_t length = strnlen(name, WEFT_NAME_SIZE - 1);
+    memcpy(t->name, name, length);
+    t->name[length] = '\0';
+}
+
+/* A record that has no task yet becomes one, runnable. */
+static void set_up(struct weft_runtime *rt, struct weft_processor *p,
+                   struct weft_task *t, const struct weft_task_options *options,
+                   const void *creator) {
+    t->bound = NULL;
+    t->hog = false;
+    t->keep_fp = options->keep_fp;
+    t->priority = (uint8_t)options->priority;
+    t->result = NULL;
+    t->creator = creator;
+    t->timer.index = WEFT_TIMER_IDLE;
+    weft_gate_init(&t->gate);
+    set_name(t, options->name != NULL ? options->name : "task");
+    atomic_store_explicit(&t->token, WEFT_TOKEN_NONE, memory_order_relaxed);
+    atomic_store_explicit(&t->why, NULL, memory_order_relaxed);
+    atomic_store_explicit(
+        &t->cancelled,
+        atomic_load_explicit(&rt->stopping, memory_order_relaxed),
+        memory_order_relaxed);
+    atomic_store_explicit(&t->id, next_id(rt, p), memory_order_relaxed);
+    weft_context_init(&t->context, t->stack.low,
+                      (size_t)((char *)t - t->stack.low), weft_task_entry, t);
+    weft_task_become(t, WEFT_TASK_IDLE, WEFT_TASK_RUNNABLE);
+}
+
+/* What spawn and go have in common; `*out` is runnable and in no queue. */
+static int make(struct weft_worker *w, struct weft_runtime *rt,
+                const struct weft_task_options *options, uintptr_t joiner,
+                const void *creator, struct weft_task **out) {
+    struct weft_processor *p = w == NULL ? NULL : weft_worker_processor(w);
+    int error = take_record(rt, p, options->stack_size, out);
+    if (error != 0) {
+        return error;
+    }
+    set_up(rt, p, *out, options, creator);
+    atomic_store_explicit(&(*out)->joiner, joiner, memory_order_relaxed);
+    if (p != NULL) {
+        weft_count(&p->spawned);
+    } else {
+        atomic_fetch_add_explicit(&rt->foreign_spawned, 1,
+                                  memory_order_relaxed);
+    }
+    return 0;
+}
+
+static struct weft_runtime *runtime_of(struct weft_worker *w) {
+    /* Acquire: pairs with the release in weft_run(). */
+    return w != NULL ? w->runtime
+                     : atomic_load_explicit(&weft_runtime_current,
+                                            memory_order_acquire);
+}
+
+WEFT_TEXT int weft_go(void (*fn)(void *), void *arg) {
+    static const struct weft_task_options defaults;
+    const void *creator = __builtin_return_address(0);
+    struct weft_worker *w = weft_enter();
+    struct weft_runtime *rt = runtime_of(w);
+    struct weft_task *t;
+    int error = -EPERM;
+    if (rt != NULL) {
+        error = make(w, rt, &defaults, WEFT_JOIN_DETACHED, creator, &t);
+        if (error == 0) {
+            t->fn = NULL;
+            t->fn_plain = fn;
+            t->arg = arg;
+            weft_ready(w, t);
+        }
+    }
+    if (w != NULL) {
+        weft_leave(w);
+    }
+    return error;
+}
+
+WEFT_TEXT int weft_spawn(struct weft_task **out, void *(*fn)(void *), void *arg,
+                         const struct weft_task_options *options) {
+    static const struct weft_task_options defaults;
+    const void *creator = __builtin_return_address(0);
+    options = options != NULL ? options : &defaults;
+    if ((unsigned)options->priority > WEFT_PRIORITY_LOW ||
+        (options->stack_size != 0 &&
+         options->stack_size < weft_stack_min_size())) {
+        return -EINVAL;
+    }
+    struct weft_worker *w = weft_enter();
+    struct weft_runtime *rt = runtime_of(w);
+    int error = -EPERM;
+    if (rt != NULL) {
+        error = make(w, rt, options, WEFT_JOIN_NOBODY, creator, out);
+        if (error == 0) {
+            struct weft_task *t = *out;
+            t->fn = fn;
+            t->fn_plain = NULL;
+            t->arg = arg;
+            weft_ready(w, t);
+        }
+    }
+    if (w != NULL) {
+        weft_leave(w);
+    }
+    return error;
+}
+
+/* `t` has left its stack for good. */
+WEFT_TEXT void weft_task_ended(struct weft_worker *w, struct weft_task *t) {
+    struct weft_processor *p = weft_worker_processor(w);
+    weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_DEAD);
+    /* Release: the result is seen by who joins; pairs with the acquires in
+     * weft_join_until() and weft_detach(). Acquire: pairs with the release
+     * there of who joins. */
+    uintptr_t joiner = atomic_exchange_explicit(&t->joiner, WEFT_JOIN_DONE,
+                                                memory_order_acq_rel);
+    if (joiner == WEFT_JOIN_DETACHED) {
+        free_task(w->runtime, p, t);
+    } else if (joiner != WEFT_JOIN_NOBODY) {
+        weft_unpark((struct weft_task *)joiner);
+    }
+    if (p != NULL) {
+        weft_count(&p->ended);
+    } else {
+        atomic_fetch_add_explicit(&w->runtime->foreign_ended, 1,
+                                  memory_order_relaxed);
+    }
+}
+
+static void free_joined(struct weft_task *t) {
+    struct weft_worker *w = weft_enter();
+    struct weft_runtime *rt = runtime_of(w);
+    free_task(rt, w == NULL ? NULL : weft_worker_processor(w), t);
+    if (w != NULL) {
+        weft_leave(w);
+    }
+}
+
+int weft_join_until(struct weft_task *task, void **result, uint64_t deadline) {
+    struct weft_task *self = weft_self();
+    uintptr_t seen = WEFT_JOIN_NOBODY;
+    if (self == NULL) {
+        return -EPERM;
+    }
+    if (self == task) {
+        return -EDEADLK;
+    }
+    /* Release: pairs with the acquire in weft_task_ended(). Acquire: pairs with
+     * the release there. */
+    if (!atomic_compare_exchange_strong_explicit(
+            &task->joiner, &seen, (uintptr_t)self, memory_order_acq_rel,
+            memory_order_acquire) &&
+        seen != WEFT_JOIN_DONE) {
+        if (seen == WEFT_JOIN_DETACHED) {
+            weft_fatal("task \"%s\" joins a task that was detached",
+                       self->name);
+        }
+        return -EBUSY;
+    }
+    while (atomic_load_explicit(&task->joiner, memory_order_acquire) !=
+           WEFT_JOIN_DONE) {
+        int error = weft_park(deadline, "join");
+        uintptr_t me = (uintptr_t)self;
+        if (error != 0 && atomic_compare_exchange_strong_explicit(
+                              &task->joiner, &me, WEFT_JOIN_NOBODY,
+                              memory_order_acq_rel, memory_order_acquire)) {
+            return error;
+        }
+    }
+    if (result != NULL) {
+        *result = task->result;
+    }
+    free_joined(task);
+    return 0;
+}
+
+int weft_join(struct weft_task *task, void **result) {
+    return weft_join_until(task, result, WEFT_FOREVER);
+}
+
+int weft_detach(struct weft_task *task) {
+    uintptr_t seen = WEFT_JOIN_NOBODY;
+    /* Acquire: pairs with the release in weft_task_ended(). */
+    if (atomic_compare_exchange_strong_explicit(
+            &task->joiner, &seen, WEFT_JOIN_DETACHED, memory_order_acq_rel,
+            memory_order_acquire)) {
+        return 0;
+    }
+    if (seen == WEFT_JOIN_DONE) {
+        free_joined(task);
+        return 0;
+    }
+    return -EBUSY;
+}
+
+int weft_cancel(struct weft_task *task) {
+    atomic_store_explicit(&task->cancelled, 1, memory_order_relaxed);
+    weft_unpark(task);
+    return 0;
+}
+
+static void cancel_one(void *arg, const struct weft_stack *stack) {
+    struct weft_task *t = weft_stack_task(stack);
+    (void)arg;
+    if (atomic_load_explicit(&t->id, memory_order_relaxed) != 0) {
+        weft_cancel(t);
+    }
+}
+
+/* Cancels every task there is: the runtime ends. A task that is being made
+ * meanwhile sees rt->stopping, or its id is seen here. */
+void weft_cancel_all(struct weft_runtime *rt) {
+    atomic_store_explicit(&rt->stopping, 1, memory_order_seq_cst);
+    weft_runtime_enter();
+    weft_stack_pool_each(rt->stacks, cancel_one, NULL);
+    weft_runtime_leave();
+}
+
+/* Have all tasks ended that were ever made? Ends are read before births: what
+ * ended was born before. Any thread. */
+bool weft_tasks_all_ended(struct weft_runtime *rt) {
+    uint64_t ended =
+        atomic_load_explicit(&rt->foreign_ended, memory_order_acquire);
+    uint64_t spawned = 0;
+    for (unsigned i = 0; i < rt->processor_count; i++) {
+        ended += atomic_load_explicit(&rt->processors[i].ended,
+                                      memory_order_acquire);
+    }
+    atomic_thread_fence(memory_order_seq_cst);
+    for (unsigned i = 0; i < rt->processor_count; i++) {
+        spawned += atomic_load_explicit(&rt->processors[i].spawned,
+                                        memory_order_relaxed);
+    }
+    spawned +=
+        atomic_load_explicit(&rt->foreign_spawned, memory_order_relaxed);
+    return ended == spawned;
+}
+
+struct weft_task *weft_self(void) {
+    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    return w == NULL ? NULL : weft_worker_task(w);
+}
+
+bool weft_cancelled(void) {
+    struct weft_task *t = weft_self();
+    return t != NULL &&
+           atomic_load_explicit(&t->cancelled, memory_order_relaxed) != 0;
+}
+
+uint64_t weft_task_id(const struct weft_task *task) {
+    return atomic_load_explicit(&task->id, memory_order_relaxed);
+}
+
+const char *weft_task_name(const struct weft_task *task) {
+    return task->name;
+}
+
+void weft_set_name(const char *name) {
+    struct weft_task *t = weft_self();
+    if (t != NULL) {
+        set_name(t, name);
+    }
+}
+
+int weft_set_priority(enum weft_priority priority) {
+    struct weft_task *t = weft_self();
+    if (t == NULL) {
+        return -EPERM;
+    }
+    if ((unsigned)priority > WEFT_PRIORITY_LOW) {
+        return -EINVAL;
+    }
+    t->priority = (uint8_t)priority;
+    return 0;
+}
+
+enum weft_task_state weft_task_state(const struct weft_task *task) {
+    return (enum weft_task_state)atomic_load_explicit(&task->state,
+                                                      memory_order_relaxed);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/* From one task to the next: yield, park, exit.
+ *
+ * A task that gives way picks its successor itself and switches to it directly,
+ * from task stack to task stack; the worker's native stack is used only when
+ * there is nothing to run or the next task is bound to another thread.
+ *
+ * Always true: a task is put where others can find it only when nothing runs on
+ * its stack any more. So the one that leaves says what is to be done for it
+ * (worker->left, worker->after), and the one that comes does it, first thing
+ * after the switch, in weft_switch_finish().
+ *
+ * After a switch the thread may be another one: nothing that belongs to a
+ * worker is kept in a variable across it; weft_thread_self() is asked again.
+ *
+ * The token of a task, and who may move it:
+ *
+ *     NONE --- unpark ---> GIVEN          the task finds it when it parks
+ *     NONE --- commit ---> PARKED         weft_switch_finish(), off its stack
+ *     PARKED - unpark ---> NONE           and the unparker makes it runnable
+ *     GIVEN -- the task -> NONE           it takes the token
+ *
+ *     task                                  waker
+ *     1. looks at its condition             1. makes the condition true
+ *     2. token NONE -> PARKED (CAS)         2. token PARKED -> NONE (CAS), or
+ *        fails when GIVEN: runnable            NONE -> GIVEN (CAS)
+ * Both are read-modify-writes of one word, so one of them comes first, and
+ * either the task sees GIVEN or the waker sees PARKED.
+ *
+ * Rejected: switching to the native stack each time and choosing there (two
+ * switches instead of one, 3 to 5 ns of 20); putting the task into a queue
+ * before the switch under a lock that the next one opens (a lock for each
+ * yield). */
+#include <errno.h>
+
+#include "weft/sched/core.h"
+
+enum { POLL_INTERVAL = 61 }; /* lone yields between looks at the poller */
+
+static void park_commit(struct weft_worker *w, struct weft_task *t) {
+    uint32_t none = WEFT_TOKEN_NONE;
+    weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_WAITING);
+    /* Release: what the task wrote is seen by who runs it next; pairs with the
+     * acquire in weft_unpark(). Acquire on failure: pairs with the release
+     * there, when the token was given. */
+    if (WEFT_UNLIKELY(!atomic_compare_exchange_strong_explicit(
+            &t->token, &none, WEFT_TOKEN_PARKED, memory_order_release,
+            memory_order_acquire))) {
+        weft_task_become(t, WEFT_TASK_WAITING, WEFT_TASK_RUNNABLE);
+        weft_ready_behind(w, t);
+    }
+}
+
+WEFT_TEXT struct weft_worker *weft_switch_finish(void) {
+    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    struct weft_task *t = w->left;
+    enum weft_after after = w->after;
+    w->left = NULL;
+    w->after = WEFT_AFTER_NOTHING;
+    switch (after) {
+    case WEFT_AFTER_NOTHING:
+        break;
+    case WEFT_AFTER_YIELD:
+        weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_RUNNABLE);
+        weft_ready_behind(w, t);
+        break;
+    case WEFT_AFTER_PARK:
+        park_commit(w, t);
+        break;
+    case WEFT_AFTER_EXIT:
+        weft_task_ended(w, t);
+        break;
+    }
+    return w;
+}
+
+/* Leaves the running task for `n`, or for the native stack with `n` (which may
+ * be NULL) as what it is to run. */
+static void switch_to(struct weft_worker *w, struct weft_task *n,
+                      enum weft_after after) {
+    struct weft_task *t = weft_worker_task(w);
+    struct weft_context *to;
+    bool fp = t->keep_fp;
+    w->left = t;
+    w->after = after;
+    if (n == NULL || n->bound != NULL) {
+        w->next = n;
+        atomic_store_explicit(&w->task, NULL, memory_order_relaxed);
+        to = &w->native;
+    } else {
+        weft_task_become(n, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
+        atomic_store_explicit(&w->task, n, memory_order_relaxed);
+        weft_slice_begin(weft_worker_processor(w));
+        fp |= n->keep_fp;
+        to = &n->context;
+    }
+    if (after == WEFT_AFTER_EXIT) {
+        weft_context_exit(&t->context, to);
+    } else if (WEFT_UNLIKELY(fp)) {
+        weft_context_switch_fp(&t->context, to);
+    } else {
+        weft_context_switch(&t->context, to);
+    }
+    weft_switch_finish();
+}
+
+WEFT_TEXT void weft_switch_away(struct weft_worker *w, enum weft_after after) {
+    switch_to(w, weft_pick(weft_worker_processor(w)), after);
+}
+
+WEFT_TEXT void weft_yield_inside(struct weft_worker *w) {
+    struct weft_processor *p = weft_worker_processor(w);
+    struct weft_task *n = weft_pick(p);
+    if (n != NULL || p->picks % POLL_INTERVAL == 0) {
+        switch_to(w, n, WEFT_AFTER_YIELD);
+    }
+}
+
+/* The first frame of each task: entered by a switch, gate closed. */
+void weft_task_entry(void *task) {
+    struct weft_task *t = task;
+    weft_leave(weft_switch_finish());
+    if (t->fn_plain != NULL) {
+        t->fn_plain(t->arg);
+    } else {
+        t->result = t->fn(t->arg);
+    }
+    struct weft_worker *w = weft_enter();
+    WEFT_CHECK_OP(weft_worker_task(w), ==, t);
+    if (weft_gate_is_closed(&t->gate)) {
+        weft_fatal("task \"%s\" (id %llu) ended between weft_preempt_disable() "
+                   "and weft_preempt_enable()",
+                   t->name, (unsigned long long)weft_task_id(t));
+    }
+    weft_switch_away(w, WEFT_AFTER_EXIT);
+    __builtin_unreachable();
+}
+
+/* Opens the gate at a point that may switch: what fell due becomes a yield. */
+static void leave_switching(struct weft_worker *w) {
+    if (WEFT_LIKELY(!weft_gate_open(&w->thread.gate))) {
+        return;
+    }
+    weft_gate_close(&w->thread.gate);
+    if (weft_keep_wanted(w)) {
+        weft_count(&weft_worker_processor(w)->yielded);
+        weft_worker_task(w)->hog = true;
+        weft_yield_inside(w);
+        w = (struct weft_worker *)weft_thread_self();
+    }
+    weft_leave(w);
+}
+
+WEFT_TEXT void weft_yield(void) {
+    struct weft_worker *w = weft_enter();
+    if (w == NULL) {
+        return;
+    }
+    weft_yield_inside(w);
+    weft_leave((struct weft_worker *)weft_thread_self());
+}
+
+WEFT_TEXT void weft_check(void) {
+    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    if (WEFT_LIKELY(w == NULL || !weft_gate_is_pending(&w->thread.gate))) {
+        return;
+    }
+    leave_switching(weft_enter());
+}
+
+WEFT_TEXT void weft_preempt_disable(void) {
+    struct weft_task *t = weft_self();
+    if (t != NULL) {
+        weft_gate_close(&t->gate);
+    }
+}
+
+WEFT_TEXT void weft_preempt_enable(void) {
+    struct weft_task *t = weft_self();
+    if (t == NULL) {
+        return;
+    }
+    if (!weft_gate_is_closed(&t->gate)) {
+        weft_fatal("weft_preempt_enable() without weft_preempt_disable() in "
+                   "task \"%s\"", t->name);
+    }
+    if (weft_gate_open(&t->gate)) {
+        struct weft_worker *w = weft_enter();
+        if (weft_keep_wanted(w)) {
+            weft_count(&weft_worker_processor(w)->yielded);
+            t->hog = true;
+            weft_yield_inside(w);
+        }
+        weft_leave((struct weft_worker *)weft_thread_self());
+    }
+}
+
+static int park(uint64_t deadline, const char *why, bool cancellable) {
+    struct weft_worker *w = weft_enter();
+    int result = 0;
+    if (WEFT_UNLIKELY(w == NULL || weft_worker_task(w) == NULL)) {
+        weft_fatal("a call that waits (%s) was made outside a task", why);
+    }
+    struct weft_task *t = weft_worker_task(w);
+    /* Relaxed: weft_cancel() sets it and then gives a token, which is taken
+     * with acquire; so a park that misses it here ends at once. */
+    if (cancellable &&
+        atomic_load_explicit(&t->cancelled, memory_order_relaxed) != 0) {
+        result = -ECANCELED;
+    } else if (atomic_load_explicit(&t->token, memory_order_relaxed) ==
+               WEFT_TOKEN_NONE) {
+        if (deadline != WEFT_FOREVER) {
+            result = weft_timer_arm(w, t, deadline);
+        }
+        if (result == 0) {
+            if (WEFT_UNLIKELY(weft_gate_is_closed(&t->gate))) {
+                weft_fatal("task \"%s\" waits (%s) after "
+                           "weft_preempt_disable()", t->name, why);
+            }
+            atomic_store_explicit(&t->why, why, memory_order_relaxed);
+            weft_switch_away(w, WEFT_AFTER_PARK);
+            w = (struct weft_worker *)weft_thread_self();
+            atomic_store_explicit(&t->why, NULL, memory_order_relaxed);
+            if (deadline != WEFT_FOREVER && !weft_timer_disarm(t)) {
+                result = -ETIMEDOUT;
+            }
+            if (cancellable && atomic_load_explicit(
+                                   &t->cancelled, memory_order_relaxed) != 0) {
+                result = -ECANCELED;
+            }
+        }
+    }
+    /* Acquire: pairs with the release in weft_unpark(): what the waker did
+     * before is seen by the condition that the caller looks at next. */
+    if (atomic_load_explicit(&t->token, memory_order_relaxed) ==
+        WEFT_TOKEN_GIVEN) {
+        atomic_exchange_explicit(&t->token, WEFT_TOKEN_NONE,
+                                 memory_order_acquire);
+    }
+    leave_switching(w);
+    return result;
+}
+
+WEFT_TEXT int weft_park(uint64_t deadline, const char *why) {
+    return park(deadline, why, true);
+}
+
+WEFT_TEXT int weft_park_uncancellable(uint64_t deadline, const char *why) {
+    return park(deadline, why, false);
+}

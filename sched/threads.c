@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* OS threads, made ahead of need by a thread that does nothing else: who needs
+ * a spare is in a signal handler or the monitor and cannot create one.
+ *
+ * Always true: rt->workers[0 .. worker_count) are set and never change; a
+ * worker is on the spare list before its thread starts, so that a processor can
+ * be given to it at once (its mailbox keeps it). */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "weft/arch/overflow.h"
+#include "weft/base/print.h"
+#include "weft/sched/core.h"
+
+enum {
+    NATIVE_STACK = WEFT_ASAN || WEFT_TSAN ? 1 << 20 : 128 << 10,
+};
+
+static uint32_t spare_target(const struct weft_runtime *rt) {
+    return rt->processor_count > 2 ? rt->processor_count : 2;
+}
+
+static void *thread_main(void *worker) {
+    struct weft_worker *w = worker;
+    char path[64];
+    weft_thread_enter(&w->thread);
+    weft_format(path, sizeof path, "/proc/self/task/%d/stat",
+                (int)w->thread.tid);
+    w->stat_fd = open(path, O_RDONLY | O_CLOEXEC);
+    pthread_sigmask(SIG_SETMASK, &w->runtime->mask, NULL);
+    (void)weft_overflow_thread_init();
+    weft_context_adopt(&w->native);
+    weft_worker_main(w);
+    weft_context_fini(&w->native);
+    weft_overflow_thread_fini();
+    weft_thread_leave();
+    /* Release: pairs with the acquire in weft_threads_stop(). */
+    atomic_store_explicit(&w->ended, 1, memory_order_release);
+    return NULL;
+}
+
+static int start_worker(struct weft_runtime *rt) {
+    uint32_t index =
+        atomic_load_explicit(&rt->worker_count, memory_order_relaxed);
+    struct weft_worker *w;
+    pthread_attr_t attr;
+    if (posix_memalign((void **)&w, WEFT_CACHE_LINE, sizeof *w) != 0) {
+        return -ENOMEM;
+    }
+    *w = (struct weft_worker){.runtime = rt,
+                              .index = index,
+                              .random = 0x9e3779b9U + index * 0x85ebca6bU,
+                              .stat_fd = -1};
+    weft_handover_init(&w->handover);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, NATIVE_STACK);
+    /* Whoever takes it from the list finds its mailbox ready. */
+    int error = pthread_create(&w->pthread, &attr, thread_main, w);
+    pthread_attr_destroy(&attr);
+    if (error != 0) {
+        free(w);
+        return -error;
+    }
+    /* Release: pairs with the acquires of who walks the workers. */
+    atomic_store_explicit(&rt->workers[index], w, memory_order_relaxed);
+    atomic_store_explicit(&rt->worker_count, index + 1, memory_order_release);
+    weft_spare_push(w);
+    return 0;
+}
+
+static uint64_t spawner_tick(void *runtime, uint64_t now) {
+    struct weft_runtime *rt = runtime;
+    (void)now;
+    atomic_store_explicit(&rt->spares_wanted, 0, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    while (atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) <
+               spare_target(rt) &&
+           atomic_load_explicit(&rt->worker_count, memory_order_relaxed) <
+               rt->config.max_threads &&
+           atomic_load_explicit(&rt->stopped, memory_order_relaxed) == 0) {
+        if (start_worker(rt) != 0) {
+            atomic_fetch_add_explicit(&rt->threads_failed, 1,
+                                      memory_order_relaxed);
+            return weft_clock_now() + 10 * WEFT_MS;
+        }
+        weft_wake(rt);
+    }
+    return WEFT_FOREVER;
+}
+
+/* Spares have become few: have some made. Any thread; a signal handler. */
+WEFT_TEXT void weft_threads_want(struct weft_runtime *rt) {
+    if (atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) <
+            spare_target(rt) &&
+        atomic_load_explicit(&rt->worker_count, memory_order_relaxed) <
+            rt->config.max_threads &&
+        atomic_exchange_explicit(&rt->spares_wanted, 1,
+                                 memory_order_relaxed) == 0) {
+        weft_timer_kick(&rt->spawner);
+    }
+}
+
+int weft_threads_start(struct weft_runtime *rt) {
+    int error = 0;
+    for (uint32_t i = 0;
+         error == 0 && i < rt->processor_count + spare_target(rt); i++) {
+        error = start_worker(rt);
+    }
+    if (error == 0) {
+        error = weft_timer_start(
+            &rt->spawner, &(struct weft_timer_config){.tick = spawner_tick,
+                                                      .arg = rt,
+                                                      .name = "weft-spawner"});
+    }
+    return error;
+}
+
+static bool all_gone(struct weft_runtime *rt) {
+    uint32_t n = atomic_load_explicit(&rt->worker_count, memory_order_relaxed);
+    for (uint32_t i = 0; i < n; i++) {
+        struct weft_worker *w =
+            atomic_load_explicit(&rt->workers[i], memory_order_relaxed);
+        if (!atomic_load_explicit(&w->ended, memory_order_acquire)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Has every worker that can end do so. True when all have, and their threads
+ * are joined; false when some still run or sleep with a task, 1 s later. */
+bool weft_threads_stop(struct weft_runtime *rt) {
+    uint64_t deadline = weft_clock_now() + WEFT_S;
+    atomic_store_explicit(&rt->stopped, 1, memory_order_seq_cst);
+    weft_timer_stop(&rt->spawner);
+    do {
+        struct weft_worker *w;
+        weft_poller_kick(&rt->poller);
+        while ((w = weft_spare_pop(rt)) != NULL) {
+            weft_handover_give(&w->handover, &weft_processor_stop);
+        }
+        if (all_gone(rt)) {
+            break;
+        }
+        usleep(200);
+    } while (weft_clock_now() < deadline);
+    bool gone = all_gone(rt);
+    uint32_t n = atomic_load_explicit(&rt->worker_count, memory_order_relaxed);
+    for (uint32_t i = 0; i < n; i++) {
+        struct weft_worker *w =
+            atomic_load_explicit(&rt->workers[i], memory_order_relaxed);
+        if (!gone) {
+            pthread_detach(w->pthread);
+            continue;
+        }
+        pthread_join(w->pthread, NULL);
+        if (w->stat_fd >= 0) {
+            close(w->stat_fd);
+        }
+        free(w);
+    }
+    return gone;
+}

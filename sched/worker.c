@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/* A worker with nothing to run: it searches, polls, sleeps.
+ *
+ * The loop runs on the thread's own stack with the gate closed. It holds a
+ * processor while it looks for work, and none while it sleeps. Where it sleeps:
+ *   in the poller   one worker (the "seat"), until a descriptor is ready or the
+ *                   earliest timer of all processors is due
+ *   in its mailbox  the others (spares), until a processor is given to them
+ *
+ * Searching: at most half of the busy processors' workers steal at a time, one
+ * is woken at a time, and a searcher that finds work wakes the next, so that
+ * wakes spread as far as there is work and no further (Go, proc.go; Tokio,
+ * idle.rs). A victim is robbed of half of its local queue, from a random start;
+ * its slot only in the last pass, and only when it has run one and the same
+ * task all the while: what was just put there will be run there sooner.
+ *
+ * Timers and the poller:
+ *     who arms an earlier timer             who goes to sleep in the poller
+ *     1. heap: the earliest time            1. poll_until = what it knows
+ *     2. full fence                         2. full fence
+ *     3. earlier than poll_until? kick      3. looks at all heaps again
+ *
+ * Always true: idle.searching counts the workers whose `searching` is set, and
+ * processors given to one that is to search. */
+#include <errno.h>
+
+#include "weft/arch/overflow.h"
+#include "weft/sched/core.h"
+
+enum {
+    STEAL_PASSES = 4,
+    POLL_BATCH = 128,
+};
+
+/* What is given instead of a processor when the runtime ends. */
+struct weft_processor weft_processor_stop;
+
+static uint32_t next_random(struct weft_worker *w) {
+    uint32_t x = w->random;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return w->random = x;
+}
+
+/* The earliest timer of all. Any thread. */
+WEFT_TEXT uint64_t weft_timers_next(struct weft_runtime *rt) {
+    uint64_t next = WEFT_FOREVER;
+    for (unsigned i = 0; i < rt->processor_count; i++) {
+        uint64_t when = weft_timer_heap_next(&rt->processors[i].timers);
+        next = when < next ? when : next;
+    }
+    return next;
+}
+
+/* A timer at `deadline` is in its heap: does somebody sleep past it? */
+WEFT_TEXT void weft_poller_nudge(struct weft_runtime *rt, uint64_t deadline) {
+    /* Pairs with the fence in poll_and_sleep(): see the columns above. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (deadline <
+        atomic_load_explicit(&rt->poll_until, memory_order_relaxed)) {
+        weft_poller_kick(&rt->poller);
+    }
+}
+
+/* Makes the tasks that the poller gave back runnable. */
+WEFT_TEXT void weft_ready_batch(void **tasks, int count) {
+    for (int i = 0; i < count; i++) {
+        weft_unpark(tasks[i]);
+    }
+}
+
+/* A look at the poller and the timers, without waiting. Returns how many tasks
+ * were made ready. */
+static int look(struct weft_worker *w) {
+    struct weft_runtime *rt = w->runtime;
+    struct weft_processor *p = weft_worker_processor(w);
+    void *tasks[POLL_BATCH];
+    int count = 0;
+    if (weft_poller_waiting(&rt->poller) > 0) {
+        weft_count(&p->polls);
+        count = weft_poller_wait(&rt->poller, 0, tasks, POLL_BATCH);
+        weft_ready_batch(tasks, count);
+    }
+    if (weft_timers_next(rt) != WEFT_FOREVER) {
+        count += weft_timers_run(rt, weft_clock_now());
+    }
+    return count;
+}
+
+static void stop_searching(struct weft_worker *w) {
+    w->searching = false;
+    atomic_fetch_sub_explicit(&w->runtime->idle.searching, 1,
+                              memory_order_relaxed);
+}
+
+static bool may_search(struct weft_worker *w) {
+    struct weft_runtime *rt = w->runtime;
+    if (w->searching) {
+        return true;
+    }
+    uint32_t idle =
+        atomic_load_explicit(&rt->idle.processors, memory_order_relaxed);
+    uint32_t busy = rt->processor_count - idle;
+    if (2 * atomic_load_explicit(&rt->idle.searching, memory_order_relaxed) >=
+        busy) {
+        return false;
+    }
+    w->searching = true;
+    atomic_fetch_add_explicit(&rt->idle.searching, 1, memory_order_relaxed);
+    return true;
+}
+
+static struct weft_task *steal_slot(struct weft_processor *from,
+                                    uint64_t seq) {
+    struct weft_task *t =
+        atomic_load_explicit(&from->slot, memory_order_relaxed);
+    if (t == NULL ||
+        atomic_load_explicit(&from->seq, memory_order_relaxed) != seq) {
+        return NULL;
+    }
+    /* Acquire: pairs with the release in weft_ready(). */
+    return atomic_exchange_explicit(&from->slot, NULL, memory_order_acquire);
+}
+
+static struct weft_task *steal(struct weft_worker *w,
+                               struct weft_processor *p) {
+    struct weft_runtime *rt = w->runtime;
+    unsigned n = rt->processor_count;
+    uint64_t seqs[n];
+    for (unsigned i = 0; i < n; i++) {
+        seqs[i] =
+            atomic_load_explicit(&rt->processors[i].seq, memory_order_relaxed);
+    }
+    for (int pass = 0; pass < STEAL_PASSES; pass++) {
+        unsigned start = next_random(w) % n;
+        for (unsigned i = 0; i < n; i++) {
+            unsigned at = (start + i) % n;
+            struct weft_processor *from = &rt->processors[at];
+            if (from == p) {
+                continue;
+            }
+            struct weft_task *t =
+                weft_node_task(weft_local_steal(&p->queue, &from->queue));
+            if (t == NULL && pass == STEAL_PASSES - 1) {
+                t = steal_slot(from, seqs[at]);
+            }
+            if (t != NULL) {
+                return t;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Sleeps in the poller without a processor; comes back with one (true), or
+ * finds the seat taken or nothing to hold on to (false). */
+static bool poll_and_sleep(struct weft_worker *w) {
+    struct weft_runtime *rt = w->runtime;
+    void *tasks[POLL_BATCH];
+    bool regained = false;
+    uint32_t vacant = 0;
+    if (!atomic_compare_exchange_strong_explicit(&rt->poll_seat, &vacant, 1,
+                                                 memory_order_relaxed,
+                                                 memory_order_relaxed)) {
+        return false;
+    }
+    atomic_store_explicit(&w->status, WEFT_WORKER_POLLING,
+                          memory_order_relaxed);
+    atomic_fetch_add_explicit(&rt->parks, 1, memory_order_relaxed);
+    for (;;) {
+        uint64_t until = weft_timers_next(rt);
+        atomic_store_explicit(&rt->poll_until, until, memory_order_relaxed);
+        /* Pairs with the fences in weft_poller_nudge() and weft_wake(). */
+        atomic_thread_fence(memory_order_seq_cst);
+        uint64_t again = weft_timers_next(rt);
+        until = again < until ? again : until;
+        int count = 0;
+        if (!weft_anything_waiting(rt) &&
+            !atomic_load_explicit(&rt->stopped, memory_order_relaxed)) {
+            count = weft_poller_wait(&rt->poller, until, tasks, POLL_BATCH);
+        }
+        atomic_store_explicit(&rt->poll_until, 0, memory_order_relaxed);
+        bool due = until != WEFT_FOREVER && weft_clock_now() >= until;
+        if (count > 0 || due || weft_anything_waiting(rt)) {
+            struct weft_processor *p = weft_idle_pop(rt);
+            if (p != NULL) {
+                weft_processor_take(w, p);
+                regained = true;
+            }
+            weft_ready_batch(tasks, count);
+            if (due) {
+                weft_timers_run(rt, weft_clock_now());
+            }
+            break;
+        }
+        if (atomic_load_explicit(&rt->stopped, memory_order_relaxed)) {
+            break;
+        }
+    }
+    atomic_store_explicit(&rt->poll_seat, 0, memory_order_relaxed);
+    return regained;
+}
+
+/* Lets go of the processor, which has nothing to run. True when work came up
+ * meanwhile and the worker has a processor again. */
+static bool go_idle(struct weft_worker *w, struct weft_processor *p) {
+    struct weft_runtime *rt = w->runtime;
+    bool searched = w->searching;
+    atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
+    weft_idle_push(p);
+    if (searched) {
+        stop_searching(w);
+    }
+    /* Pairs with the fence in weft_wake(): see the columns in ready.c. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (weft_anything_waiting(rt)) {
+        p = weft_idle_pop(rt);
+        if (p != NULL) {
+            weft_processor_take(w, p);
+            return true;
+        }
+    }
+    return poll_and_sleep(w);
+}
+
+/* A task to run, or NULL when the processor was let go of. */
+static struct weft_task *find(struct weft_worker *w) {
+    for (;;) {
+        struct weft_processor *p = weft_worker_processor(w);
+        struct weft_task *t = NULL;
+        if (atomic_load_explicit(&w->runtime->stopped, memory_order_relaxed)) {
+            return NULL;
+        }
+        if ((t = weft_pick(p)) != NULL) {
+            return t;
+        }
+        if (look(w) > 0 && (t = weft_pick(p)) != NULL) {
+            return t;
+        }
+        if (w->runtime->processor_count > 1 && may_search(w) &&
+            (t = steal(w, p)) != NULL) {
+            return t;
+        }
+        if (!go_idle(w, p)) {
+            return NULL;
+        }
+    }
+}
+
+/* Runs `t` until a switch comes back to the native stack. */
+static void run(struct weft_worker *w, struct weft_task *t) {
+    if (w->searching) {
+        /* Found some: the next one may search. */
+        stop_searching(w);
+        weft_wake(w->runtime);
+    }
+    weft_task_become(t, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
+    atomic_store_explicit(&w->task, t, memory_order_relaxed);
+    weft_slice_begin(weft_worker_processor(w));
+    if (t->keep_fp) {
+        weft_context_switch_fp(&w->native, &t->context);
+    } else {
+        weft_context_switch(&w->native, &t->context);
+    }
+    weft_switch_finish();
+}
+
+/* Waits as a spare for a processor; false when the runtime ends. */
+static bool sleep_as_spare(struct weft_worker *w) {
+    struct weft_runtime *rt = w->runtime;
+    /* Work that was left for want of a worker is this one's: the waker looked
+     * at the spare list before it was on it. Pairs with weft_wake()'s fence. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (weft_anything_waiting(rt) ||
+        atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) == 0) {
+        weft_wake(rt);
+    }
+    atomic_fetch_add_explicit(&rt->parks, 1, memory_order_relaxed);
+    struct weft_processor *p = weft_handover_wait(&w->handover, WEFT_FOREVER);
+    if (p == &weft_processor_stop) {
+        return false;
+    }
+    weft_processor_take(w, p);
+    return true;
+}
+
+static void become_spare(struct weft_worker *w) {
+    atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
+    atomic_store_explicit(&w->status, WEFT_WORKER_SPARE, memory_order_relaxed);
+    weft_spare_push(w);
+}
+
+/* The task's frames are on another thread: that one goes on with it. */
+static void pass_on(struct weft_worker *w, struct weft_task *t) {
+    struct weft_processor *p = weft_worker_processor(w);
+    WEFT_CHECK_OP(t->bound, !=, w);
+    if (w->searching) {
+        stop_searching(w);
+        weft_wake(w->runtime);
+    }
+    become_spare(w);
+    weft_processor_give(p, t->bound, t);
+}
+
+WEFT_TEXT void weft_worker_main(struct weft_worker *w) {
+    bool is_spare = true; /* who made the thread has put it on the list */
+    for (;;) {
+        struct weft_processor *p = weft_worker_processor(w);
+        if (p == NULL) {
+            if (!is_spare) {
+                become_spare(w);
+            }
+            is_spare = false;
+            if (!sleep_as_spare(w)) {
+                break;
+            }
+            p = weft_worker_processor(w);
+        }
+        struct weft_task *t = w->next != NULL ? w->next : p->next;
+        w->next = NULL;
+        p->next = NULL;
+        if (t == NULL) {
+            t = find(w);
+        }
+        if (t == NULL) {
+            p = weft_worker_processor(w);
+            if (p != NULL) { /* the runtime ends */
+                break;
+            }
+        } else if (t->bound != NULL) {
+            pass_on(w, t);
+            is_spare = true;
+        } else {
+            run(w, t);
+        }
+    }
+}

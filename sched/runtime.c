@@ -14,6 +14,7 @@
  *
  * Always true: weft_runtime_current is set from before the first task runs
  * until all threads have gone. */
+#define _GNU_SOURCE /* CPU sets */
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* The queues, 1 M operations at a time; the Time column is ns for one operation
+ * (what one is: bench/queue_loops.h).
+ *
+ *     bazel run -c opt //bench:queue_bench
+ *
+ * Surprising would be: push_pop of `lockfree` far above one atomic exchange of
+ * the machine (5 to 6 ns here) and a nanosecond or two; `local` more than a
+ * nanosecond above `lockfree`; steal_half above push_pop, since a steal moves
+ * up to 128 nodes with two exchanges. `*_other`, `mixed` and `stream` need two
+ * idle CPUs: look at the cv column before believing them. */
+#include <benchmark/benchmark.h>
+
+#include <string>
+
+#include "weft/bench/queue_loops.h"
+
+namespace {
+
+constexpr std::int64_t kOps = 1000000;
+
+void Add(const std::string &name, double (*loop)(std::uint64_t)) {
+    if (loop == nullptr) {
+        return;
+    }
+    benchmark::RegisterBenchmark(
+        name.c_str(),
+        [loop](benchmark::State &state) {
+            while (state.KeepRunningBatch(kOps)) {
+                double ns = loop(kOps);
+                if (ns < 0) {
+                    state.SkipWithError("needs a second CPU");
+                    break;
+                }
+                state.SetIterationTime(ns * 1e-9);
+            }
+        })
+        ->UseManualTime()
+        ->Iterations(kOps)
+        ->Repetitions(9)
+        ->DisplayAggregatesOnly();
+}
+
+void AddAll(const queue_loops &q) {
+    std::string name = q.name;
+    Add(name + "/push_pop", q.push_pop);
+    Add(name + "/burst", q.burst);
+    Add(name + "/steal_one", q.steal_one);
+    Add(name + "/steal_half", q.steal_half);
+    Add(name + "/steal_other", q.steal_other);
+    Add(name + "/mixed", q.mixed);
+    Add(name + "/stream", q.stream);
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+    AddAll(weft_ring_loops);
+    AddAll(weft_local_loops);
+    Add("global/push_pop", weft_global_single);
+    Add("global/batch_of_64", weft_global_batch);
+    Add("global/two_threads", weft_global_two);
+    AddAll(weft_mutex_loops);
+#ifdef WEFT_BENCH_CK
+    AddAll(weft_ck_loops);
+#endif
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
+        return 2;
+    }
+    benchmark::RunSpecifiedBenchmarks();
+    benchmark::Shutdown();
+    return 0;
+}

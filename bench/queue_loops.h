@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* A queue's timed loops, as C functions that a C++ bench can call: the queues'
+ * hot operations are inline C with C11 atomics, which C++17 cannot include. */
+#ifndef WEFT_BENCH_QUEUE_LOOPS_H_
+#define WEFT_BENCH_QUEUE_LOOPS_H_
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Each does `ops` operations and returns the nanoseconds they took, or a
+ * negative number when there is no second CPU to do it on. NULL: the queue has
+ * no such operation. */
+struct queue_loops {
+    const char *name;
+    double (*push_pop)(uint64_t ops);    /* 1 op: a push and a pop */
+    double (*burst)(uint64_t ops);       /* the same, 128 and 128 */
+    double (*steal_one)(uint64_t ops);   /* 1 op: push, and steal it */
+    double (*steal_half)(uint64_t ops);  /* 1 op: a node moved out of 256 by
+                                          * steals of half, and popped */
+    double (*steal_other)(uint64_t ops); /* as steal_half, timed on the thief;
+                                          * the owner is on another CPU */
+    double (*mixed)(uint64_t ops);       /* 1 op: a push or a pop of the owner,
+                                          * while a thief works elsewhere */
+    double (*stream)(uint64_t ops);      /* 1 op: a node from the owner to a
+                                          * thief on another CPU */
+};
+
+extern const struct queue_loops weft_local_loops; /* counted, 256 slots */
+extern const struct queue_loops weft_ring_loops;  /* without counters */
+extern const struct queue_loops weft_mutex_loops; /* a pthread mutex's array */
+extern const struct queue_loops weft_ck_loops;    /* Concurrency Kit, SPMC */
+
+/* The global queue: one op is a push and a pop (of one node; of batches of 64,
+ * per node; by two threads at once, per node). */
+double weft_global_single(uint64_t ops);
+double weft_global_batch(uint64_t ops);
+double weft_global_two(uint64_t ops);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

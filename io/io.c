@@ -34,8 +34,7 @@
 /* After a short write this many are copied, the first one cut. */
 #define PIECES_COPIED 16
 
-/* Any thread, atomic: the kernel does not know RWF_NOSIGNAL for pipes. */
-static _Atomic int signal_on_pipe;
+_Atomic int weft_io_pipes_signal;
 
 /* Writes to a pipe with SIGPIPE blocked. */
 static long write_with_signal_blocked(int fd, const struct iovec *pieces,
@@ -62,14 +61,15 @@ static long write_with_signal_blocked(int fd, const struct iovec *pieces,
 }
 
 static long write_pipe(int fd, const struct iovec *pieces, int count) {
-    if (atomic_load_explicit(&signal_on_pipe, memory_order_relaxed) == 0) {
+    if (atomic_load_explicit(&weft_io_pipes_signal, memory_order_relaxed) ==
+        0) {
         /* Offset -1: a stream has no place. */
         long result = weft_syscall(SYS_pwritev2, fd, (long)pieces, count, -1,
                                    -1, RWF_NOSIGNAL);
         if (result != -EOPNOTSUPP && result != -ENOSYS) {
             return result;
         }
-        atomic_store_explicit(&signal_on_pipe, 1, memory_order_relaxed);
+        atomic_store_explicit(&weft_io_pipes_signal, 1, memory_order_relaxed);
     }
     return write_with_signal_blocked(fd, pieces, count);
 }

@@ -13,6 +13,8 @@
 #define WEFT_IO_OPERATION_H_
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,6 +55,10 @@ static inline bool weft_io_again(struct weft_descriptor *d,
     }
     return *result == -EINTR;
 }
+
+/* 1 once the kernel has been found not to know RWF_NOSIGNAL for pipes (before
+ * Linux 6.18). Any thread, atomic; a test sets it to take the other way. */
+extern _Atomic int weft_io_pipes_signal;
 
 /* The kernel reads `data`, or has written `size` bytes to it. */
 #if WEFT_ASAN || WEFT_TSAN

@@ -66,7 +66,7 @@ void weft_context_fini(struct weft_context *ctx) {
 
 /* The last thing on the stack that leaves; `ends` when it will not be back. */
 UNTOLD static WEFT_ALWAYS_INLINE void leave(struct weft_context *from,
-                                struct weft_context *to, int ends) {
+                                            struct weft_context *to, int ends) {
 #if WEFT_ASAN
     __sanitizer_start_switch_fiber(ends ? NULL : &from->shadow, to->low,
                                    to->size);

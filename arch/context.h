@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Contexts: a flow of control on a stack of its own, and the switch from one to
- * another. This layer knows no tasks and no queues; docs/context_switch.md tells
- * how it works and what it costs.
+ * another. This layer knows no tasks and no queues; docs/context_switch.md
+ * tells how it works and what it costs.
  *
  * Always true: a context is either running on one thread or suspended in a
  * switch; `sp` means something only while it is suspended. Whoever resumes it

@@ -128,8 +128,7 @@ static void probe(void *arg) {
     uint64_t in[WEFT_PROBE_WORDS], out[WEFT_PROBE_WORDS];
     for (uint64_t i = 0; i < ROUNDS; i++) {
         fill(in, 2 * i + 1);
-        uint64_t n =
-            weft_probe_switch(&pair->self.sp, pair->back.sp, in, out);
+        uint64_t n = weft_probe_switch(&pair->self.sp, pair->back.sp, in, out);
         pair->seen += memcmp(in, out, n * sizeof(in[0])) != 0;
     }
     leave(pair);

@@ -21,6 +21,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Bytes of guard below a stack. gcc's -fstack-clash-protection touches a large
+ * frame once in 4 KiB on x86-64, but once in 64 KiB on AArch64; clang's is like
+ * the former. Code built without it may jump over any guard. */
+#if defined(__aarch64__)
+#define WEFT_STACK_GUARD (64 * 1024)
+#else
+#define WEFT_STACK_GUARD (16 * 1024)
+#endif
+
 /* The part of a stack's top that never goes away, whatever its colour. */
 #define WEFT_STACK_TOP_KEEP 2048
 
@@ -54,7 +63,8 @@ struct weft_stack_pool_config {
     /* Bytes of free stacks of a class that keep their pages; what is given
      * back beyond that keeps its top page alone. Default 16 MiB. */
     size_t warm_bytes;
-    /* Largest slab; a bigger stack is a slab of its own. Default 64 MiB. */
+    /* Slabs start at 1 MiB and double up to this; a bigger stack is a slab of
+     * its own. Default 64 MiB. Address space, not memory. */
     size_t slab_bytes;
     /* 1 to WEFT_STACK_COLOURS; 1 is for benches. */
     uint32_t colours;
@@ -83,8 +93,9 @@ size_t weft_stack_default_size(void);
  * Context: any thread. */
 size_t weft_stack_min_size(void);
 
-/* Makes a pool, in *out; `config` may be NULL. Returns 0, -ENOMEM, or -EINVAL
- * (colours or guard out of range; MADVISE asked where the kernel lacks it).
+/* Makes a pool, in *out; `config` may be NULL. Returns 0, -ENOMEM, -EINVAL
+ * (colours or guard out of range), or -ENOTSUP (MADVISE asked where the kernel
+ * lacks it).
  * Context: any thread. */
 int weft_stack_pool_new(struct weft_stack_pool **out,
                         const struct weft_stack_pool_config *config);
@@ -95,7 +106,8 @@ int weft_stack_pool_new(struct weft_stack_pool **out,
 void weft_stack_pool_free(struct weft_stack_pool *pool);
 
 /* Takes a stack of `size` bytes (0: the default) rounded up to a class, less
- * its colour (at most 960 bytes). Its content is whatever the last user left.
+ * its colour (at most 960 bytes). Its content is whatever the last user left,
+ * zeroes at first; the lower pages may have become zeroes again.
  * Returns 0, -EINVAL (more than 1 GiB), -ENOMEM: no memory, or, with MPROTECT
  * guards, as many stacks as the kernel has VMAs for, about 28,000: a stack
  * without a guard is not handed out.

@@ -27,8 +27,7 @@ void weft_switch_last(void *to) __attribute__((noreturn));
 
 /* Makes the frame on which entry(arg) starts, at the upper end of the stack
  * [low, low + size), and returns its address. */
-void *weft_frame_make(void *low, size_t size, void (*entry)(void *),
-                      void *arg);
+void *weft_frame_make(void *low, size_t size, void (*entry)(void *), void *arg);
 
 /* Takes the calling thread's control words as the baseline of weft_switch_fp().
  */

@@ -7,8 +7,8 @@
  * swapcontext() also switches the signal mask, by a system call or two: 60
  * times the price of the assembly. It keeps the floating-point control words of
  * every context, so nobody has to be given a baseline. */
-#include "weft/arch/generic/layout.h"
 #include "weft/arch/switch.h"
+#include "weft/arch/generic/layout.h"
 #include "weft/base/check.h"
 
 WEFT_TEXT void weft_switch(void **save, void *to) {

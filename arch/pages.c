@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* See pages.h. One of the few files that read errno: right after the call, by a
+ * thread that is not switched in between.
+ *
+ * MADV_GUARD_INSTALL (Linux 6.13) marks page-table entries, so a million guards
+ * are a few VMAs; mprotect() splits one VMA into three, and the kernel allows
+ * 65,530 in a process.
+ *
+ * Pages are dropped with MADV_DONTNEED, not MADV_FREE: the next touch costs 2
+ * us instead of 0.4, but the memory is seen to be free at once, by whoever
+ * watches the process's size or a cgroup's limit. Rejected: MADV_GUARD_REMOVE
+ * when a stack is given back; guards are for ever, since stacks are. */
+#include "weft/arch/pages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "weft/base/compiler.h"
+#include "weft/base/syscall.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+size_t weft_pages_size(void) {
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+bool weft_pages_have_guards(void) {
+    size_t size = weft_pages_size();
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) {
+        return false;
+    }
+    bool have = madvise(page, size, MADV_GUARD_INSTALL) == 0;
+    if (have) {
+        /* A path that begins in the guard: -EFAULT, if it is one. */
+        have = weft_syscall(SYS_faccessat, AT_FDCWD, (long)page, F_OK, 0, 0,
+                            0) == -EFAULT;
+    }
+    munmap(page, size);
+    return have;
+}
+
+static uint32_t vmas_allowed(void) {
+    char text[32] = {0};
+    long allowed = 0;
+    int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        if (read(fd, text, sizeof(text) - 1) > 0) {
+            allowed = strtol(text, NULL, 10);
+        }
+        close(fd);
+    }
+    if (allowed <= 0) {
+        allowed = 65530;
+    }
+    return allowed > INT32_MAX ? INT32_MAX : (uint32_t)allowed;
+}
+
+void weft_pages_init(struct weft_pages *pages, bool madvise,
+                     uint32_t max_guards) {
+    pages->madvise = madvise;
+    if (max_guards == 0 && !madvise) {
+        max_guards = vmas_allowed() / 16 * 7;
+    }
+    pages->max_guards = max_guards;
+    atomic_init(&pages->guards, 0);
+    atomic_init(&pages->fail_in, 0);
+}
+
+/* Counts down to the call that was told to fail. */
+static bool told_to_fail(struct weft_pages *pages) {
+    uint32_t in = atomic_load_explicit(&pages->fail_in, memory_order_relaxed);
+    while (WEFT_UNLIKELY(in != 0)) {
+        if (atomic_compare_exchange_weak_explicit(&pages->fail_in, &in, in - 1,
+                                                  memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+            return in == 1;
+        }
+    }
+    return false;
+}
+
+void *weft_pages_map(struct weft_pages *pages, size_t size) {
+    if (told_to_fail(pages)) {
+        return NULL;
+    }
+    void *address =
+        mmap(NULL, size, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (address == MAP_FAILED) {
+        return NULL;
+    }
+    /* A kernel without huge pages says no, and there are none then. */
+    madvise(address, size, MADV_NOHUGEPAGE);
+    return address;
+}
+
+void weft_pages_unmap(void *address, size_t size) {
+    munmap(address, size);
+}
+
+int weft_pages_guard(struct weft_pages *pages, void *address, size_t size) {
+    if (told_to_fail(pages)) {
+        return -ENOMEM;
+    }
+    if (pages->madvise) {
+        return madvise(address, size, MADV_GUARD_INSTALL) == 0 ? 0 : -ENOMEM;
+    }
+    if (atomic_fetch_add_explicit(&pages->guards, 1, memory_order_relaxed) <
+            pages->max_guards &&
+        mprotect(address, size, PROT_NONE) == 0) {
+        return 0;
+    }
+    atomic_fetch_sub_explicit(&pages->guards, 1, memory_order_relaxed);
+    return -ENOMEM;
+}
+
+void weft_pages_drop(void *address, size_t size) {
+    madvise(address, size, MADV_DONTNEED);
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/* Stacks: slabs, slots, free lists.
+ *
+ *   a slab: | header, slots | guard | stack 0 | guard | stack 1 | ...
+ *
+ * A slab is one mapping, never unmapped before the pool. Its header describes
+ * each stack in a slot; nothing about a free stack is written into the stack
+ * itself, since its top belongs to its last owner for ever.
+ *
+ * A slot is FRESH (never taken: past `made`), TAKEN, or FREE in one of its
+ * class's two lists: warm (its pages are there) or cold (only the top one is).
+ * Take prefers warm, last in first out, then cold, then fresh; a class grows
+ * when all are empty. A guard is installed when a slot is first taken, outside
+ * the lock: a slab costs nothing until it is used. A slot whose guard failed
+ * goes under the cold ones, unguarded, and tries again when its turn comes;
+ * all those with a guard lie above it.
+ *
+ * A class holds `warm_max` warm stacks. What comes back beyond that is trimmed,
+ * outside the lock, and then is cold.
+ *
+ * Locks: a class has one; it covers its lists, its slots' state and `made`. No
+ * system call is made under it. Two threads that find the class empty may both
+ * grow it; what is too much is address space and comes to use later.
+ *
+ * Slabs are published by a push on a list that is only ever read otherwise, so
+ * find and each need no lock and may run in a signal handler.
+ *
+ * Colour: the tops of all stacks are page-aligned, so the few lines that a
+ * parked task keeps hot would share the same sets of a first-level cache (64
+ * sets, 8 to 12 ways). Slot i starts (i mod 16) * 64 bytes lower. Not more:
+ * colour, the owner's own structure and the frames of a parked task should fit
+ * into one page. */
+#include "weft/arch/stack.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/auxv.h>
+
+#include "weft/arch/pages.h"
+#include "weft/arch/stack_pool.h"
+#include "weft/base/check.h"
+#include "weft/base/lock.h"
+
+#if WEFT_ASAN
+#include <sanitizer/lsan_interface.h>
+#endif
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
+
+#define FIRST_SLAB ((size_t)1 << 20)
+
+/* Instrumented frames are two to four times as large. */
+#define SANITIZED (WEFT_ASAN || WEFT_TSAN)
+
+size_t weft_stack_default_size(void) {
+    return SANITIZED ? 256 * 1024 : 64 * 1024;
+}
+
+size_t weft_stack_min_size(void) {
+    size_t frame = getauxval(AT_MINSIGSTKSZ);
+    size_t size = SANITIZED ? 64 * 1024 : (size_t)1 << CLASS_SHIFT;
+    if (frame < (size_t)MINSIGSTKSZ) {
+        frame = (size_t)MINSIGSTKSZ;
+    }
+    while (size < 2 * frame + 4096 || size < weft_pages_size()) {
+        size *= 2;
+    }
+    return size;
+}
+
+static int class_of(const struct weft_stack_pool *pool, size_t size) {
+    uint32_t kind = 0;
+    if (size == 0) {
+        size = weft_stack_default_size();
+    }
+    if (size < pool->min_size) {
+        size = pool->min_size;
+    }
+    while (kind < CLASSES && weft_class_size(kind) < size) {
+        kind++;
+    }
+    return kind < CLASSES ? (int)kind : -EINVAL;
+}
+
+static size_t round_to(size_t value, size_t unit) {
+    return (value + unit - 1) / unit * unit;
+}
+
+int weft_stack_pool_new(struct weft_stack_pool **out,
+                        const struct weft_stack_pool_config *config) {
+    static const struct weft_stack_pool_config defaults;
+    struct weft_pages pages;
+    if (config == NULL) {
+        config = &defaults;
+    }
+    if (config->colours > WEFT_STACK_COLOURS ||
+        (unsigned)config->guard > WEFT_STACK_GUARD_MPROTECT) {
+        return -EINVAL;
+    }
+    bool madvise =
+        config->guard != WEFT_STACK_GUARD_MPROTECT && weft_pages_have_guards();
+    if (config->guard == WEFT_STACK_GUARD_MADVISE && !madvise) {
+        return -ENOTSUP;
+    }
+    weft_pages_init(&pages, madvise, config->max_guards);
+    atomic_store_explicit(&pages.fail_in, config->fail_nth,
+                          memory_order_relaxed);
+    struct weft_stack_pool *pool = weft_pages_map(&pages, sizeof(*pool));
+    if (pool == NULL) {
+        return -ENOMEM;
+    }
+    pool->pages = pages;
+    pool->page = weft_pages_size();
+    pool->guard = round_to(WEFT_STACK_GUARD, pool->page);
+    pool->slab_bytes = config->slab_bytes ? config->slab_bytes : 64 << 20;
+    pool->min_size = weft_stack_min_size();
+    pool->colours = config->colours ? config->colours : WEFT_STACK_COLOURS;
+    size_t warm_bytes = config->warm_bytes ? config->warm_bytes : 16 << 20;
+    for (uint32_t i = 0; i < CLASSES; i++) {
+        pool->classes[i].warm_max = (uint32_t)(warm_bytes / weft_class_size(i));
+        pool->classes[i].next_slab = FIRST_SLAB;
+    }
+    *out = pool;
+    return 0;
+}
+
+/* Leak checkers look at real threads' stacks; what hangs on these is no leak
+ * either. Stacks alone: a guard would fault under the checker. */
+static void tell_leak_checker(const struct weft_stack_pool *pool,
+                              struct weft_stack_slot *slot, bool alive) {
+#if WEFT_ASAN
+    struct weft_stack stack;
+    weft_slot_stack(pool, slot, &stack);
+    if (alive) {
+        __lsan_register_root_region(stack.low, stack.size);
+    } else {
+        __lsan_unregister_root_region(stack.low, stack.size);
+    }
+#else
+    (void)pool;
+    (void)slot;
+    (void)alive;
+#endif
+}
+
+void weft_stack_pool_free(struct weft_stack_pool *pool) {
+    if (pool == NULL) {
+        return;
+    }
+    struct slab *slab =
+        atomic_load_explicit(&pool->slabs, memory_order_relaxed);
+    while (slab != NULL) {
+        struct slab *next = slab->next;
+        for (uint32_t i = 0; i < slab->count; i++) {
+            if (slab->slots[i].guarded) {
+                tell_leak_checker(pool, &slab->slots[i], false);
+            }
+        }
+        weft_pages_unmap(slab, slab->mapped);
+        slab = next;
+    }
+    weft_pages_unmap(pool, sizeof(*pool));
+}
+
+/* Adds a slab to a class. Returns 0 or -ENOMEM. */
+static int grow(struct weft_stack_pool *pool, uint32_t index) {
+    struct pile *pile = &pool->classes[index];
+    size_t stride = weft_class_size(index) + pool->guard;
+
+    weft_lock_acquire(&pile->lock);
+    size_t bytes = pile->next_slab;
+    weft_lock_release(&pile->lock);
+    if (bytes > pool->slab_bytes) {
+        bytes = pool->slab_bytes;
+    }
+    size_t count = bytes / stride > 1 ? bytes / stride : 1;
+    size_t head =
+        round_to(sizeof(struct slab) + count * sizeof(struct weft_stack_slot),
+                 pool->page);
+    size_t mapped = head + count * stride;
+    struct slab *slab = weft_pages_map(&pool->pages, mapped);
+    if (slab == NULL) {
+        return -ENOMEM;
+    }
+    slab->first = (char *)slab + head;
+    slab->mapped = mapped;
+    slab->stride = stride;
+    slab->kind = index;
+    slab->count = (uint32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        slab->slots[i].slab = slab;
+    }
+
+    struct slab *old = atomic_load_explicit(&pool->slabs, memory_order_relaxed);
+    do {
+        slab->next = old;
+        /* Release: the slab's fields. Pairs with the acquire in first_slab().
+         */
+    } while (!atomic_compare_exchange_weak_explicit(
+        &pool->slabs, &old, slab, memory_order_release, memory_order_relaxed));
+
+    weft_lock_acquire(&pile->lock);
+    slab->next_fresh = pile->fresh;
+    pile->fresh = slab;
+    pile->next_slab = bytes * 2;
+    pile->mapped += mapped;
+    weft_lock_release(&pile->lock);
+    return 0;
+}
+
+/* Under the class's lock: a slot out of its lists, or NULL. */
+static struct weft_stack_slot *pick(struct pile *pile) {
+    struct weft_stack_slot *slot = NULL;
+    if (pile->warm != NULL) {
+        slot = pile->warm;
+        pile->warm = slot->next;
+        pile->warm_count--;
+    } else if (pile->cold != NULL) {
+        slot = pile->cold;
+        pile->cold = slot->next;
+        pile->cold_count--;
+    } else if (pile->fresh != NULL) {
+        struct slab *slab = pile->fresh;
+        uint32_t made = atomic_load_explicit(&slab->made, memory_order_relaxed);
+        slot = &slab->slots[made];
+        WEFT_CHECK_OP(slot->state, ==, SLOT_FRESH);
+        /* Relaxed: it publishes nothing, slots are described by what was
+         * fixed when the slab was published. */
+        atomic_store_explicit(&slab->made, made + 1, memory_order_relaxed);
+        pile->made++;
+        if (made + 1 == slab->count) {
+            pile->fresh = slab->next_fresh;
+        }
+    }
+    if (slot != NULL) {
+        WEFT_CHECK_OP(slot->state, !=, SLOT_TAKEN);
+        slot->state = SLOT_TAKEN;
+        slot->next = NULL;
+        pile->taken++;
+    }
+    return slot;
+}
+
+/* Puts a chain of slots, already FREE, on the cold list. */
+static void put_cold(struct pile *pile, struct weft_stack_slot *chain,
+                     bool trimmed) {
+    weft_lock_acquire(&pile->lock);
+    while (chain != NULL) {
+        struct weft_stack_slot *slot = chain;
+        chain = slot->next;
+        WEFT_CHECK_OP(slot->state, ==, SLOT_TAKEN);
+        slot->state = SLOT_FREE;
+        slot->next = pile->cold;
+        pile->cold = slot;
+        pile->cold_count++;
+        pile->taken--;
+        pile->trims += trimmed;
+    }
+    weft_lock_release(&pile->lock);
+}
+
+int weft_stack_take_batch(struct weft_stack_pool *pool, size_t size,
+                          struct weft_stack *stacks, uint32_t n) {
+    int index = class_of(pool, size);
+    if (index < 0 || n == 0) {
+        return index < 0 ? index : 0;
+    }
+    struct pile *pile = &pool->classes[index];
+    struct weft_stack_slot *bare = NULL; /* those without a guard */
+    uint32_t got = 0;
+    bool any = false;
+    while (!any) {
+        weft_lock_acquire(&pile->lock);
+        while (got < n) {
+            struct weft_stack_slot *slot = pick(pile);
+            if (slot == NULL) {
+                break;
+            }
+            any = true;
+            weft_slot_stack(pool, slot, &stacks[got++]);
+        }
+        weft_lock_release(&pile->lock);
+        if (!any) {
+            int error = grow(pool, (uint32_t)index);
+            if (error < 0) {
+                return error;
+            }
+        }
+    }
+    uint32_t ready = 0;
+    for (uint32_t i = 0; i < got; i++) {
+        struct weft_stack_slot *slot = stacks[i].slot;
+        if (WEFT_UNLIKELY(!slot->guarded)) {
+            if (bare != NULL ||
+                weft_pages_guard(&pool->pages, weft_slot_guard(slot),
+                                 pool->guard) < 0) {
+                slot->next = bare;
+                bare = slot;
+                continue;
+            }
+            slot->guarded = true;
+            tell_leak_checker(pool, slot, true);
+        }
+        stacks[ready++] = stacks[i];
+    }
+    if (bare != NULL) {
+        put_cold(pile, bare, false);
+    }
+    return ready > 0 ? (int)ready : -ENOMEM;
+}
+
+int weft_stack_take(struct weft_stack_pool *pool, size_t size,
+                    struct weft_stack *out) {
+    int got = weft_stack_take_batch(pool, size, out, 1);
+    return got < 0 ? got : 0;
+}
+
+/* Gives back `n` of one class. */
+static void give_run(struct weft_stack_pool *pool, struct pile *pile,
+                     const struct weft_stack *stacks, uint32_t n) {
+    struct weft_stack_slot *chain = NULL;
+    weft_lock_acquire(&pile->lock);
+    for (uint32_t i = 0; i < n; i++) {
+        struct weft_stack_slot *slot = stacks[i].slot;
+        WEFT_CHECK_OP(slot->state, ==, SLOT_TAKEN);
+        if (pile->warm_count < pile->warm_max) {
+            slot->state = SLOT_FREE;
+            slot->next = pile->warm;
+            pile->warm = slot;
+            pile->warm_count++;
+            pile->taken--;
+        } else {
+            slot->next = chain;
+            chain = slot;
+        }
+    }
+    weft_lock_release(&pile->lock);
+    if (WEFT_UNLIKELY(chain != NULL)) {
+        for (struct weft_stack_slot *slot = chain; slot; slot = slot->next) {
+            weft_pages_drop(weft_slot_guard(slot) + pool->guard,
+                            weft_class_size(slot->slab->kind) - pool->page);
+        }
+        put_cold(pile, chain, true);
+    }
+}
+
+void weft_stack_give_batch(struct weft_stack_pool *pool,
+                           const struct weft_stack *stacks, uint32_t n) {
+    for (uint32_t i = 0, run; i < n; i += run) {
+        uint32_t kind = stacks[i].slot->slab->kind;
+        run = 1;
+        while (i + run < n && stacks[i + run].slot->slab->kind == kind) {
+            run++;
+        }
+        give_run(pool, &pool->classes[kind], stacks + i, run);
+    }
+}
+
+void weft_stack_give(struct weft_stack_pool *pool,
+                     const struct weft_stack *stack) {
+    weft_stack_give_batch(pool, stack, 1);
+}

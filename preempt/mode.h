@@ -8,8 +8,8 @@ extern "C" {
 #endif
 
 enum weft_preempt_mode {
-    WEFT_PREEMPT_DEFAULT,     /* as the environment says, or the best there is */
-    WEFT_PREEMPT_SIGNAL,      /* at any instruction */
+    WEFT_PREEMPT_DEFAULT, /* as the environment says, or the best there is */
+    WEFT_PREEMPT_SIGNAL,  /* at any instruction */
     WEFT_PREEMPT_COOPERATIVE, /* at the next call into the scheduler */
     WEFT_PREEMPT_OFF,         /* never against the task's will */
 };

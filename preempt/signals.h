@@ -14,11 +14,10 @@
  *     not ours                        the previous handler gets it
  *     gate closed                     way 1: pending, return
  *     PC in the section weft_text     way 1: pending, return
- *     PC outside application text     put off, `libc_defer_ticks` times in a row
- *     may() says no                   nothing
- *     else                            way 2: preempt(), in which the thread may
- *                                     sleep and give its processor to another
- * A request that was put off is asked for again at the next tick.
+ *     PC outside application text     put off, `libc_defer_ticks` times in a
+ * row may() says no                   nothing else way 2: preempt(), in which
+ * the thread may sleep and give its processor to another A request that was put
+ * off is asked for again at the next tick.
  *
  * docs/preemption.md tells what interrupted code may assume. */
 #ifndef WEFT_PREEMPT_SIGNALS_H_
@@ -75,11 +74,12 @@ int weft_signals_install(const struct weft_signals_config *config);
  * Context: any thread, all others have left. */
 int weft_signals_uninstall(void);
 
-/* Asks that `thread` be interrupted; `now` is weft_clock_now(). True: a signal
- * was sent (or, in cooperative mode, `asked` was set). False: one is on its
- * way, the thread has left, or the mode is OFF. Costs the sender 1 to 7 us.
- * Do not ask for a thread that sleeps in the kernel: calls such as nanosleep
- * and poll return EINTR. Context: any thread, signal handlers. */
+/* Asks that `thread`, which has entered, be interrupted; `now` is
+ * weft_clock_now(). True: a signal was sent (or, in cooperative mode, `asked`
+ * was set). False: one is on its way, the thread has left, or the mode is OFF.
+ * Costs the sender 1 to 7 us. Do not ask for a thread that sleeps in the
+ * kernel: calls such as nanosleep and poll return EINTR. Context: any thread,
+ * signal handlers. */
 bool weft_signals_request(struct weft_thread *thread, uint64_t now);
 
 /* For a `preempt` hook that will never return (its task is thrown away, and it

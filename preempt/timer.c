@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* The ticking thread. Its word has three bits:
+ *
+ *     kicker                        the thread
+ *     1. what the tick must see     a. word |= SLEEPING
+ *     2. old = word |= KICKED       b. KICKED or STOP in it: do not sleep
+ *     3. old has SLEEPING: wake     c. sleep while the word is SLEEPING
+ *                                   d. old = word &= STOP   (both others off)
+ *                                   e. STOP in old: end; else tick()
+ *
+ * The word has one order of changes. 2 before a: b sees KICKED. 2 between a and
+ * d: the kicker wakes, and if the thread is not asleep yet the kernel finds
+ * another word than SLEEPING. 2 after d: KICKED stays for b of the next round,
+ * whose tick runs even if the tick of this round saw what 1 did. So every kick
+ * has a tick that begins after it. A kicker that finds KICKED set may not save
+ * itself step 2: only a read-modify-write is ordered before d, and with it 1.
+ *
+ * Tried and dropped: a timerfd (a descriptor, and as late as this at the
+ * median); POSIX timers on CPU time, which tick at 250 Hz whatever is asked; a
+ * condition variable, whose lock a signal handler cannot take. */
+#include "weft/preempt/timer.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "weft/base/check.h"
+#include "weft/base/futex.h"
+#include "weft/base/syscall.h"
+
+enum { KICKED = 1, SLEEPING = 2, STOP = 4 };
+
+#define SHORT_SLICE (100 * WEFT_US)
+
+/* sched_setattr(2)'s own structure, which older libc headers lack. */
+struct scheduling {
+    uint32_t size;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime;
+    uint64_t deadline;
+    uint64_t period;
+};
+
+/* Asks for a slice of 0.1 ms: since Linux 6.12 a thread with a shorter slice
+ * than the others is chosen sooner when it wakes. Older kernels take the call
+ * and keep their slices. False when it was refused. */
+static bool shorten_slice(void) {
+#if defined(SYS_sched_setattr) && defined(SYS_sched_getattr)
+    struct scheduling how = {0};
+    if (weft_syscall(SYS_sched_getattr, 0, (long)&how, sizeof(how), 0, 0, 0) !=
+        0) {
+        return false;
+    }
+    how.size = sizeof(how);
+    how.runtime = SHORT_SLICE;
+    return weft_syscall(SYS_sched_setattr, 0, (long)&how, 0, 0, 0, 0) == 0;
+#else
+    return false;
+#endif
+}
+
+/* Sleeps until `until` or a kick; returns the word it found. */
+static uint32_t sleep_until(struct weft_timer *timer, uint64_t until) {
+    /* Relaxed: the acquire below comes before anything depends on it. */
+    uint32_t word =
+        atomic_fetch_or_explicit(&timer->word, SLEEPING, memory_order_relaxed) |
+        SLEEPING;
+    while (word == SLEEPING &&
+           weft_futex_wait(&timer->word, SLEEPING, until) != -ETIMEDOUT) {
+        word = atomic_load_explicit(&timer->word, memory_order_relaxed);
+    }
+    /* Acquire: pairs with the releases in weft_timer_kick() and _stop(). */
+    return atomic_fetch_and_explicit(&timer->word, STOP, memory_order_acquire);
+}
+
+static void *run(void *arg) {
+    struct weft_timer *timer = arg;
+    const char *name = timer->config.name;
+    prctl(PR_SET_NAME, name != NULL ? name : "weft-timer", 0, 0, 0);
+    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+    timer->short_slice = shorten_slice();
+
+    /* Acquire: pairs with the release in weft_timer_stop(). */
+    uint32_t word = atomic_load_explicit(&timer->word, memory_order_acquire);
+    while (!(word & STOP)) {
+        uint64_t ticks =
+            atomic_load_explicit(&timer->ticks, memory_order_relaxed);
+        atomic_store_explicit(&timer->ticks, ticks + 1, memory_order_relaxed);
+        uint64_t next = timer->config.tick(timer->config.arg, weft_clock_now());
+        word = sleep_until(timer, next);
+    }
+    return NULL;
+}
+
+int weft_timer_start(struct weft_timer *timer,
+                     const struct weft_timer_config *config) {
+    if (config->tick == NULL) {
+        return -EINVAL;
+    }
+    *timer = (struct weft_timer){.config = *config};
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* the thread inherits it */
+    int error = pthread_create(&timer->thread, NULL, run, timer);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    timer->started = error == 0;
+    return -error;
+}
+
+void weft_timer_stop(struct weft_timer *timer) {
+    if (!timer->started) {
+        return;
+    }
+    WEFT_CHECK(!pthread_equal(pthread_self(), timer->thread));
+    /* Release: pairs with the acquires in run() and sleep_until(). */
+    atomic_fetch_or_explicit(&timer->word, STOP, memory_order_release);
+    weft_futex_wake(&timer->word, 1);
+    pthread_join(timer->thread, NULL);
+    timer->started = false;
+}
+
+WEFT_TEXT void weft_timer_kick(struct weft_timer *timer) {
+    atomic_fetch_add_explicit(&timer->kicks, 1, memory_order_relaxed);
+    /* Release: pairs with the acquire in sleep_until(). */
+    uint32_t old =
+        atomic_fetch_or_explicit(&timer->word, KICKED, memory_order_release);
+    if (old == SLEEPING) { /* and nobody else has kicked it awake */
+        weft_futex_wake(&timer->word, 1);
+    }
+}
+
+uint64_t weft_timer_ticks(const struct weft_timer *timer) {
+    return atomic_load_explicit(&timer->ticks, memory_order_relaxed);
+}
+
+uint64_t weft_timer_kicks(const struct weft_timer *timer) {
+    return atomic_load_explicit(&timer->kicks, memory_order_relaxed);
+}

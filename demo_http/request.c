@@ -109,6 +109,10 @@ static bool read_target(struct http_request *r) {
     if (r->problem.status != 0) {
         return false;
     }
+    r->path = r->target.path;
+    if (memchr(r->path.at, '%', r->path.length) == NULL) {
+        return true;
+    }
     /* Behind the head in the store, where nothing else is ever put. */
     char *decoded = r->head.data + r->head.max_line + r->head.max_fields;
     long length = http_percent_decode(r->target.path, decoded);

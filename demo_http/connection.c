@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop of a connection.
+ *
+ * Time. A request has `read_timeout` from the moment its first byte has been
+ * read to its last; too slow is 408. Between requests, and before the first, a
+ * connection may be silent for `idle_timeout`, and is then closed without a
+ * word: nobody has asked anything. A response has `write_timeout` for each
+ * write.
+ *
+ * Draining. The task that drains and the one that waits for a request must not
+ * miss each other:
+ *
+ *     connection                          drain
+ *     1. idle = true       (seq_cst)      1. draining = true       (seq_cst)
+ *     2. draining?         (seq_cst)      2. idle?                 (seq_cst)
+ *        yes: do not wait                    yes: shutdown(SHUT_RD)
+ *
+ * In every order of the four one of them sees the other. A shut down connection
+ * still yields what had arrived, then its end.
+ *
+ * Closing. A close with unread bytes makes the kernel send RST, and an RST
+ * makes the client's kernel throw away the response it has not read yet. So
+ * linger() ends the sending side first and reads on for a while (RFC 9112 9.6).
+ */
+#include "weft/demo_http/connection.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "weft/demo_http/exchange.h"
+#include "weft/io/address.h"
+#include "weft/io/io.h"
+#include "weft/sched/task.h"
+
+enum { IN_SIZE = 16 << 10, OUT_SIZE = 16 << 10 };
+
+#define LINGER (2 * WEFT_S)
+
+struct http_connection {
+    /* Read by the task that drains. */
+    int fd;
+    _Atomic bool idle; /* waits for a request */
+
+    /* The serving task's. */
+    struct http_service *service;
+    unsigned number; /* its shard of the metrics */
+    bool continued;  /* 100 was sent for this request, or is not wanted */
+    uint64_t read_deadline; /* of the request at hand; 0: not yet begun */
+    uint64_t began;         /* when it began to be answered */
+    struct http_request request;
+    struct http_response response;
+    struct http_out out;
+    struct http_date date;
+    size_t in_start, in_end; /* bytes of `in` not yet used */
+    char peer[WEFT_ADDRESS_TEXT];
+    char in[IN_SIZE];
+    char out_data[OUT_SIZE];
+    char store[]; /* the request's */
+};
+
+static int send_out(void *arg, const char *data, size_t length) {
+    struct http_connection *c = arg;
+    uint64_t deadline =
+        weft_clock_after(weft_now(), c->service->options->write_timeout);
+    ssize_t n = weft_write(c->fd, data, length, deadline);
+    return n < 0 ? (int)n : 0;
+}
+
+struct http_connection *http_connection_new(struct http_service *service,
+                                            int fd,
+                                            const struct sockaddr_storage *peer,
+                                            unsigned number) {
+    const struct http_limits limits = {
+        .max_header = (size_t)service->options->max_header,
+        .max_body = service->options->max_body};
+    struct http_connection *c =
+        malloc(sizeof(*c) + http_request_store_size(&limits));
+    if (c == NULL) {
+        return NULL;
+    }
+    /* Not all of it: pages that nobody uses stay untouched. */
+    memset(c, 0, offsetof(struct http_connection, request));
+    c->fd = fd;
+    c->service = service;
+    c->number = number;
+    c->out = (struct http_out){
+        .data = c->out_data, .capacity = OUT_SIZE, .write = send_out, .arg = c};
+    c->date = (struct http_date){0};
+    c->in_start = 0;
+    c->in_end = 0;
+    weft_address_format(peer, c->peer, sizeof(c->peer));
+    http_request_init(&c->request, &limits, c->store);
+    return c;
+}
+
+void http_connection_free(struct http_connection *c) {
+    weft_close(c->fd);
+    free(c);
+}
+
+void http_connection_end_idle(struct http_connection *c) {
+    /* seq_cst: step 2 on the right, see above. */
+    if (atomic_load_explicit(&c->idle, memory_order_seq_cst)) {
+        weft_shutdown(c->fd, SHUT_RD);
+    }
+}
+
+void http_connection_cut(struct http_connection *c) {
+    weft_shutdown(c->fd, SHUT_RDWR);
+}
+
+/* ---- Reading ---- */
+
+/* Reads into the empty `in`. Returns how much, 0 at the end of the stream, or a
+ * negative errno value. */
+static ssize_t fill(struct http_connection *c, uint64_t deadline) {
+    ssize_t n = weft_read(c->fd, c->in, IN_SIZE, deadline);
+    c->in_start = 0;
+    c->in_end = n > 0 ? (size_t)n : 0;
+    return n;
+}
+
+/* The next bytes of a request that has begun; -ETIMEDOUT when it has been long
+ * enough in coming. */
+static ssize_t fill_request(struct http_connection *c) {
+    int error = http_out_flush(&c->out);
+    if (error != 0) {
+        return error;
+    }
+    if (c->read_deadline == 0) {
+        c->read_deadline =
+            weft_clock_after(weft_now(), c->service->options->read_timeout);
+    }
+    return fill(c, c->read_deadline);
+}
+
+/* The first bytes of a request; 0 or an error when none will come. */
+static ssize_t fill_idle(struct http_connection *c) {
+    int error = http_out_flush(&c->out);
+    if (error != 0) {
+        return error;
+    }
+    uint64_t deadline =
+        weft_clock_after(weft_now(), c->service->options->idle_timeout);
+    /* seq_cst, both: steps 1 and 2 on the left, see above. */
+    atomic_store_explicit(&c->idle, true, memory_order_seq_cst);
+    if (atomic_load_explicit(&c->service->draining, memory_order_seq_cst)) {
+        deadline = 0; /* what is there is served, nobody waits for more */
+    }
+    ssize_t n = fill(c, deadline);
+    /* Relaxed: a drain that reads it too late ends the reading side of a
+     * request that is in the making, as if it had come a moment sooner. */
+    atomic_store_explicit(&c->idle, false, memory_order_relaxed);
+    return n;
+}
+
+enum next { GOT_REQUEST, GOT_PROBLEM, GONE };
+
+static enum next next_request(struct http_connection *c) {
+    http_request_reset(&c->request);
+    c->read_deadline = 0;
+    for (;;) {
+        if (c->in_start < c->in_end) {
+            size_t used;
+            enum http_request_event event =
+                http_request_feed(&c->request, c->in + c->in_start,
+                                  c->in_end - c->in_start, &used);
+            c->in_start += used;
+            if (event != HTTP_REQUEST_MORE) {
+                return event == HTTP_REQUEST_HEAD ? GOT_REQUEST : GOT_PROBLEM;
+            }
+        }
+        bool started = http_request_started(&c->request);
+        ssize_t n = started ? fill_request(c) : fill_idle(c);
+        if (n == -ETIMEDOUT && started) {
+            c->request.problem = (struct http_problem){
+                .status = 408, .what = "the request took too long to arrive"};
+            return GOT_PROBLEM;
+        }
+        if (n <= 0) {
+            return GONE;
+        }
+    }
+}
+
+static ssize_t read_body(void *arg, char *data, size_t size) {
+    struct http_connection *c = arg;
+    size_t written = 0;
+    while (written == 0 && !http_request_complete(&c->request)) {
+        if (c->in_start == c->in_end) {
+            if (!c->continued) {
+                c->continued = true;
+                c->response.keep_alive = c->request.keep_alive;
+                http_respond_continue(&c->response);
+            }
+            ssize_t n = fill_request(c);
+            if (n <= 0) {
+                return n < 0 ? n : -ECONNRESET;
+            }
+        }
+        size_t used, length = c->in_end - c->in_start;
+        if (!http_request_body(&c->request, c->in + c->in_start,
+                               length < size ? length : size, &used, data,
+                               &written)) {
+            return -EBADMSG;
+        }
+        c->in_start += used;
+        c->continued = true; /* it sends without having been told to */
+    }
+    return (ssize_t)written;
+}
+
+/* Reads what the handler left of the body. False: the next request cannot be
+ * found. */
+static bool skip_body(struct http_connection *c) {
+    char scratch[4096];
+    c->read_deadline = 0; /* the handler may have taken its time */
+    while (!http_request_complete(&c->request)) {
+        if (!c->continued || read_body(c, scratch, sizeof(scratch)) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- Answering ---- */
+
+static int64_t seconds_now(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+    return ts.tv_sec;
+}
+
+static bool is_draining(struct http_connection *c) {
+    /* Relaxed: one request more or less. */
+    return atomic_load_explicit(&c->service->draining, memory_order_relaxed);
+}
+
+/* One line: peer [date] "method target" status bytes seconds. */
+static void write_log(struct http_connection *c, uint64_t ns) {
+    char line[1024];
+    const struct http_request *r = &c->request;
+    int n = snprintf(line, sizeof(line), "%s [%s] \"", c->peer, c->date.text);
+    size_t at = (size_t)n;
+    const struct http_text parts[] = {r->method, HTTP_TEXT(" "), r->raw_target};
+    for (size_t i = 0; i < 3 && r->raw_target.length > 0; i++) {
+        for (size_t k = 0; k < parts[i].length && at < 800; k++) {
+            char b = parts[i].at[k];
+            /* Nothing that a log reader could trip over. */
+            bool plain = b >= ' ' && b <= '~' && b != '"' && b != '\\';
+            line[at++] = plain ? b : '?';
+        }
+    }
+    n = snprintf(line + at, sizeof(line) - at, "\" %d %llu %llu.%06llu\n",
+                 c->response.status, (unsigned long long)c->response.body_bytes,
+                 (unsigned long long)(ns / WEFT_S),
+                 (unsigned long long)(ns % WEFT_S / 1000));
+    at += (size_t)n;
+    if (write(STDOUT_FILENO, line, at) < 0) {
+        return; /* a log that cannot be written is no reason to stop */
+    }
+}
+
+static void begin_response(struct http_connection *c, bool keep_alive) {
+    http_date_update(&c->date, seconds_now());
+    http_response_begin(&c->response, &c->out, &c->date, c->request.minor,
+                        c->request.is_head, keep_alive);
+}
+
+static void count_response(struct http_connection *c) {
+    uint64_t now = weft_now();
+    uint64_t ns = now - c->began;
+    c->began = now; /* of the next one, when it is in the buffer already */
+    http_metrics_count(&c->service->metrics, c->number, c->response.status, ns,
+                       c->response.body_bytes);
+    if (c->service->options->access_log) {
+        write_log(c, ns);
+    }
+}
+
+static void answer_problem(struct http_connection *c,
+                           const struct http_problem *problem) {
+    begin_response(c, false);
+    http_respond_error(&c->response, problem->status, problem->what);
+    count_response(c);
+}
+
+/* What a handler that could not answer leaves to be said. */
+static struct http_problem problem_of(struct http_connection *c, int error) {
+    if (c->request.problem.status != 0) {
+        return c->request.problem;
+    }
+    switch (error) {
+        case -ETIMEDOUT:
+            return (struct http_problem){408, "the body took too long to come"};
+        case -ENOMEM:
+            return (struct http_problem){503, "there is no memory for this"};
+        case 0:
+            return (struct http_problem){500, "the handler said nothing"};
+        default:
+            return (struct http_problem){0, NULL};
+    }
+}
+
+/* Answers the request at hand. Returns whether another may follow. */
+static bool answer(struct http_connection *c) {
+    struct http_request *r = &c->request;
+    bool keep_alive = r->keep_alive && !is_draining(c);
+    /* Who waits for 100 may or may not send the body after another answer. */
+    c->continued = !r->expect_continue || c->in_start < c->in_end;
+    begin_response(c, keep_alive && c->continued);
+    struct http_exchange exchange = {
+        .request = r,
+        .response = &c->response,
+        .read_body = read_body,
+        .arg = c,
+        .metrics = &c->service->metrics,
+        .rounds_per_ms = c->service->rounds_per_ms,
+    };
+    int error = http_answer(&exchange);
+    if (c->response.status == 0) {
+        struct http_problem problem = problem_of(c, error);
+        if (problem.status != 0 && c->out.error == 0) {
+            answer_problem(c, &problem);
+        }
+        return false;
+    }
+    count_response(c);
+    return error == 0 && c->response.keep_alive && skip_body(c);
+}
+
+/* Sends what there is to send, then reads until the client has seen it. */
+static void linger(struct http_connection *c) {
+    if (http_out_flush(&c->out) != 0 || weft_shutdown(c->fd, SHUT_WR) != 0) {
+        return;
+    }
+    uint64_t deadline = weft_clock_after(weft_now(), LINGER);
+    while (fill(c, deadline) > 0) {
+    }
+}
+
+void http_connection_serve(struct http_connection *c) {
+    for (;;) {
+        bool waits = c->in_start == c->in_end;
+        enum next next = next_request(c);
+        if (next == GONE) {
+            http_out_flush(&c->out);
+            return;
+        }
+        if (waits) {
+            c->began = weft_now();
+        }
+        if (next == GOT_PROBLEM) {
+            answer_problem(c, &c->request.problem);
+            break;
+        }
+        if (!answer(c)) {
+            break;
+        }
+    }
+    linger(c);
+}
+
+/* ---- Connections too many ---- */
+
+static int send_refusal(void *arg, const char *data, size_t length) {
+    ssize_t n = weft_write(*(const int *)arg, data, length,
+                           weft_clock_after(weft_now(), WEFT_S));
+    return n < 0 ? (int)n : 0;
+}
+
+void http_connection_refuse(int fd, const char *what) {
+    char data[1024];
+    struct http_date date = {0};
+    struct http_response response;
+    struct http_out out = {.data = data,
+                           .capacity = sizeof(data),
+                           .write = send_refusal,
+                           .arg = &fd};
+    http_date_update(&date, seconds_now());
+    http_response_begin(&response, &out, &date, 1, false, false);
+    response.retry = true;
+    http_respond_error(&response, 503, what);
+    if (http_out_flush(&out) == 0 && weft_shutdown(fd, SHUT_WR) == 0) {
+        uint64_t deadline = weft_clock_after(weft_now(), WEFT_S / 2);
+        while (weft_read(fd, data, sizeof(data), deadline) > 0) {
+        }
+    }
+    weft_close(fd);
+}

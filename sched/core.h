@@ -331,7 +331,7 @@ static inline void weft_slice_begin(struct weft_processor *p) {
 /* switch.c */
 void weft_switch_away(struct weft_worker *w, enum weft_after after);
 struct weft_worker *weft_switch_finish(void);
-void weft_task_entry(void *task);
+void weft_task_begin(void *task);
 void weft_yield_inside(struct weft_worker *w);
 
 /* ready.c */

@@ -139,7 +139,7 @@ static void set_up(struct weft_runtime *rt, struct weft_processor *p,
         memory_order_relaxed);
     atomic_store_explicit(&t->id, next_id(rt, p), memory_order_relaxed);
     weft_context_init(&t->context, t->stack.low,
-                      (size_t)((char *)t - t->stack.low), weft_task_entry, t);
+                      (size_t)((char *)t - t->stack.low), weft_task_begin, t);
     weft_task_become(t, WEFT_TASK_IDLE, WEFT_TASK_RUNNABLE);
 }
 

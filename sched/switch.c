@@ -117,7 +117,7 @@ WEFT_TEXT void weft_yield_inside(struct weft_worker *w) {
 }
 
 /* The first frame of each task: entered by a switch, gate closed. */
-void weft_task_entry(void *task) {
+void weft_task_begin(void *task) {
     struct weft_task *t = task;
     weft_leave(weft_switch_finish());
     if (t->fn_plain != NULL) {

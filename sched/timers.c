@@ -66,7 +66,7 @@ int weft_sleep_until(uint64_t deadline) {
         }
         return 0;
     }
-    int result = 0;
+    int result = weft_cancelled() ? -ECANCELED : 0;
     while (result == 0 && weft_clock_now() < deadline) {
         result = weft_park(deadline, "sleep");
     }

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* The watchdog is a thread of its own, which sleeps on a condition and knows
+ * nothing of weft but weft_dump(). */
+#include "tests/storm.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "weft/base/check.h"
+#include "weft/base/print.h"
+
+enum { LIMIT_S = 120, MAX_TASKS = 4096 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
+static bool has_ended;
+static _Atomic bool over;
+
+bool storm_has_signals(void) {
+    return weft_preempt_mode_choose(WEFT_PREEMPT_DEFAULT) ==
+           WEFT_PREEMPT_SIGNAL;
+}
+
+static void *watch(void *arg) {
+    struct timespec limit;
+    (void)arg;
+    clock_gettime(CLOCK_REALTIME, &limit);
+    limit.tv_sec += LIMIT_S;
+    pthread_mutex_lock(&lock);
+    while (!has_ended) {
+        if (pthread_cond_timedwait(&ended, &lock, &limit) == ETIMEDOUT) {
+            weft_print(STDERR_FILENO, "stands still for %d s\n", LIMIT_S);
+            weft_dump(STDERR_FILENO);
+            abort();
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+void storm_run(unsigned workers, unsigned quantum_us, void (*fn)(void *),
+               void *arg) {
+    struct weft_config config = {.workers = workers,
+                                 .quantum_ns = quantum_us * WEFT_US,
+                                 .min_slice_ns = quantum_us * WEFT_US};
+    pthread_t dog;
+    has_ended = false;
+    assert_int_equal(pthread_create(&dog, NULL, watch, NULL), 0);
+    assert_int_equal(weft_run(&config, fn, arg), 0);
+    pthread_mutex_lock(&lock);
+    has_ended = true;
+    pthread_cond_signal(&ended);
+    pthread_mutex_unlock(&lock);
+    pthread_join(dog, NULL);
+}
+
+bool storm_over(void) {
+    weft_check();
+    return atomic_load_explicit(&over, memory_order_relaxed);
+}
+
+struct storm {
+    unsigned tasks;
+    unsigned ms;
+    void *(*fn)(void *);
+    uint64_t sum;
+};
+
+static void run_storm(void *arg) {
+    static struct weft_task *tasks[MAX_TASKS];
+    struct storm *s = arg;
+    for (uintptr_t i = 0; i < s->tasks; i++) {
+        WEFT_CHECK_OP(weft_spawn(&tasks[i], s->fn, (void *)i, NULL), ==, 0);
+    }
+    weft_sleep(s->ms * WEFT_MS);
+    atomic_store_explicit(&over, true, memory_order_relaxed);
+    for (unsigned i = 0; i < s->tasks; i++) {
+        void *result;
+        WEFT_CHECK_OP(weft_join(tasks[i], &result), ==, 0);
+        s->sum += (uintptr_t)result;
+    }
+}
+
+uint64_t storm_tasks(unsigned workers, unsigned quantum_us, unsigned tasks,
+                     unsigned ms, void *(*fn)(void *)) {
+    struct storm s = {tasks, ms, fn, 0};
+    assert_true(tasks <= MAX_TASKS);
+    atomic_store_explicit(&over, false, memory_order_relaxed);
+    storm_run(workers, quantum_us, run_storm, &s);
+    return s.sum;
+}

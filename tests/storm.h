@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests of the whole have in common: a run with a short quantum, and
+ * a watchdog that dumps all tasks and workers and aborts when it stands still.
+ *
+ * A check that fails inside a task stops the program with both values
+ * (WEFT_CHECK): a task runs on a thread that cmocka does not know. */
+#ifndef WEFT_TESTS_STORM_H_
+#define WEFT_TESTS_STORM_H_
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weft/sched/runtime.h"
+#include "weft/sched/task.h"
+
+/* Runs `fn(arg)` with `workers` workers and a quantum of `quantum_us`. Aborts
+ * with a dump when it takes longer than 120 s. */
+void storm_run(unsigned workers, unsigned quantum_us, void (*fn)(void *),
+               void *arg);
+
+/* Runs `tasks` tasks of `fn(i)` for `ms` milliseconds under storm_run(); each
+ * calls storm_over() to learn that time is up. Their results are added up. */
+uint64_t storm_tasks(unsigned workers, unsigned quantum_us, unsigned tasks,
+                     unsigned ms, void *(*fn)(void *index));
+
+/* True when the tasks of storm_tasks() shall end. A scheduling point only where
+ * preemption is cooperative. */
+bool storm_over(void);
+
+/* Whether tasks are interrupted in this build and environment. Where they are
+ * not, a loop without calls can only be stopped by a check inside it. */
+bool storm_has_signals(void);
+
+/* For loops that would have no calls: a check where it is needed. */
+#define STORM_CHECK()             \
+    do {                          \
+        if (!storm_has_signals()) \
+            weft_check();         \
+    } while (0)
+
+#endif

@@ -388,5 +388,6 @@ struct weft_task *weft_stack_task(const struct weft_stack *stack);
 int weft_threads_start(struct weft_runtime *rt);
 void weft_threads_want(struct weft_runtime *rt);
 bool weft_threads_stop(struct weft_runtime *rt);
+void weft_threads_free(struct weft_runtime *rt);
 
 #endif

@@ -200,6 +200,9 @@ static bool stop(struct weft_runtime *rt) {
     weft_timer_stop(&rt->monitor);
     (void)weft_signals_uninstall();
     weft_overflow_uninstall();
+    if (clean) {
+        weft_threads_free(rt);
+    }
     return clean;
 }
 

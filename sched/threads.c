@@ -129,8 +129,8 @@ static bool all_gone(struct weft_runtime *rt) {
     return true;
 }
 
-/* Has every worker that can end do so. True when all have, and their threads
- * are joined; false when some still run or sleep with a task, 1 s later. */
+/* Has every worker that can end do so. True when all have; false when some
+ * still run or sleep with a task, 1 s later. */
 bool weft_threads_stop(struct weft_runtime *rt) {
     uint64_t deadline = weft_clock_now() + WEFT_S;
     atomic_store_explicit(&rt->stopped, 1, memory_order_seq_cst);
@@ -146,20 +146,20 @@ bool weft_threads_stop(struct weft_runtime *rt) {
         }
         usleep(200);
     } while (weft_clock_now() < deadline);
-    bool gone = all_gone(rt);
+    return all_gone(rt);
+}
+
+/* Joins the threads and frees the workers, all of which have ended. Nobody looks
+ * at them any more. */
+void weft_threads_free(struct weft_runtime *rt) {
     uint32_t n = atomic_load_explicit(&rt->worker_count, memory_order_relaxed);
     for (uint32_t i = 0; i < n; i++) {
         struct weft_worker *w =
             atomic_load_explicit(&rt->workers[i], memory_order_relaxed);
-        if (!gone) {
-            pthread_detach(w->pthread);
-            continue;
-        }
         pthread_join(w->pthread, NULL);
         if (w->stat_fd >= 0) {
             close(w->stat_fd);
         }
         free(w);
     }
-    return gone;
 }

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* All that a program needs, in one header; each can be included alone too.
+ *
+ *   sched/runtime.h   weft_run(), configuration, counters
+ *   sched/task.h      tasks: start, join, cancel, sleep, yield
+ *   sync/             mutex, condition, semaphore, wait group, channel
+ *   io/io.h           sockets and pipes, with deadlines
+ *   base/clock.h      WEFT_MS and its like, WEFT_FOREVER */
+#ifndef WEFT_WEFT_H_
+#define WEFT_WEFT_H_
+
+#include "weft/base/clock.h"
+#include "weft/io/io.h"
+#include "weft/sched/runtime.h"
+#include "weft/sched/task.h"
+#include "weft/sync/channel.h"
+#include "weft/sync/condition.h"
+#include "weft/sync/mutex.h"
+#include "weft/sync/semaphore.h"
+#include "weft/sync/wait_group.h"
+
+#endif

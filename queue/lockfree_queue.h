@@ -407,11 +407,15 @@ static WEFT_ALWAYS_INLINE struct weft_node *weft_ring_steal_into(
  * returned. Context: any thread. */
 static WEFT_ALWAYS_INLINE uint32_t
 weft_ring_length(const struct weft_ring *ring, uint32_t capacity) {
-    /* Acquire: as in weft_ring_claim(), so that tail is not behind head. */
-    uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
+    /* Relaxed, both: the two words are of different moments anyhow, and either
+     * may be the older one. What they say is brought into 0 .. capacity. */
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
     uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-    uint32_t length = tail - weft_ring_head_real(head);
-    return length < capacity ? length : capacity;
+    int32_t length = (int32_t)(tail - weft_ring_head_real(head));
+    if (length < 0) {
+        return 0;
+    }
+    return (uint32_t)length < capacity ? (uint32_t)length : capacity;
 }
 
 /* Do the invariants hold? Context: owner; thieves may be at work. */

@@ -105,8 +105,8 @@ static WEFT_ALWAYS_INLINE uint32_t weft_ring_head_steal(uint64_t head) {
     return (uint32_t)(head >> 32);
 }
 
-/* Makes the ring empty, with `index` as its first index (0, or whatever a test
- * of the wrap-around likes). Context: nobody else looks at the ring yet. */
+/* Makes the ring empty; `index` is its first one, 0 but for tests of the wrap-
+ * around. Context: nobody else looks at the ring yet. */
 static WEFT_ALWAYS_INLINE void weft_ring_init(struct weft_ring *ring,
                                               uint32_t index) {
     atomic_init(&ring->head, weft_ring_pack(index, index));
@@ -115,16 +115,21 @@ static WEFT_ALWAYS_INLINE void weft_ring_init(struct weft_ring *ring,
     atomic_init(&ring->high_water, 0);
 }
 
-/* Owner: is there room for `more` behind `tail`? Looks at `head` itself and
- * remembers what it saw. */
-static WEFT_ALWAYS_INLINE bool weft_ring_look(struct weft_ring *ring,
-                                              uint32_t capacity, uint32_t tail,
-                                              uint32_t more) {
+/* Owner: how many slots before `tail` are in use, by a look at `head`. */
+static WEFT_ALWAYS_INLINE uint32_t weft_ring_used(struct weft_ring *ring,
+                                                  uint32_t tail) {
     /* Acquire: pairs with the release in weft_ring_give_back(): the thief has
      * read the slots that we are about to write. */
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
     ring->head_seen = weft_ring_head_steal(head);
-    uint32_t used = tail - ring->head_seen;
+    return tail - ring->head_seen;
+}
+
+/* Owner: is there room for `more` behind `tail`? */
+static WEFT_ALWAYS_INLINE bool weft_ring_look(struct weft_ring *ring,
+                                              uint32_t capacity, uint32_t tail,
+                                              uint32_t more) {
+    uint32_t used = weft_ring_used(ring, tail);
     if (used > capacity - more) {
         return false;
     }
@@ -136,8 +141,7 @@ static WEFT_ALWAYS_INLINE bool weft_ring_look(struct weft_ring *ring,
     return true;
 }
 
-/* Owner: room for `more` nodes (1 .. capacity)? The common answer costs no look
- * at `head`. */
+/* Owner: room for `more` (1 .. capacity)? Mostly without a look at `head`. */
 static WEFT_ALWAYS_INLINE bool weft_ring_room(struct weft_ring *ring,
                                               uint32_t capacity, uint32_t tail,
                                               uint32_t more) {
@@ -269,7 +273,7 @@ static WEFT_ALWAYS_INLINE uint32_t weft_ring_take(struct weft_ring *ring,
 /* Takes the oldest node, or NULL. Context: owner. */
 static WEFT_ALWAYS_INLINE struct weft_node *weft_ring_pop(
     struct weft_ring *ring, struct weft_node **slots, uint32_t capacity) {
-    uint32_t first;
+    uint32_t first = 0;
     if (weft_ring_take(ring, 1, &first) == 0) {
         return NULL;
     }
@@ -283,7 +287,7 @@ static WEFT_ALWAYS_INLINE uint32_t weft_ring_pop_batch(struct weft_ring *ring,
                                                        uint32_t capacity,
                                                        uint32_t max,
                                                        struct weft_batch *out) {
-    uint32_t first;
+    uint32_t first = 0;
     uint32_t count = max == 0 ? 0 : weft_ring_take(ring, max, &first);
     for (uint32_t i = 0; i < count; i++) {
         weft_batch_push(out, slots[(first + i) & (capacity - 1)]);
@@ -337,7 +341,7 @@ static WEFT_ALWAYS_INLINE void weft_ring_give_back(struct weft_ring *ring,
     do {
         WEFT_CHECK_OP(weft_ring_head_steal(head), ==, first);
         real = weft_ring_head_real(head); /* the owner may have popped more */
-        /* Release: pairs with the acquires in weft_ring_look() and
+        /* Release: pairs with the acquires in weft_ring_used() and
          * weft_ring_take(): the owner writes the slots after we read them. */
     } while (!atomic_compare_exchange_weak_explicit(
         &ring->head, &head, weft_ring_pack(real, real), memory_order_release,
@@ -351,7 +355,7 @@ static WEFT_ALWAYS_INLINE uint32_t weft_ring_steal(struct weft_ring *ring,
                                                    uint32_t capacity,
                                                    uint32_t max,
                                                    struct weft_batch *out) {
-    uint32_t first;
+    uint32_t first = 0;
     uint32_t count =
         max == 0 ? 0 : weft_ring_claim(ring, capacity, max, &first);
     if (count == 0) {
@@ -373,17 +377,11 @@ static WEFT_ALWAYS_INLINE struct weft_node *weft_ring_steal_into(
     struct weft_node **from_slots, uint32_t capacity, uint32_t *count) {
     uint32_t tail = atomic_load_explicit(&to->tail, memory_order_relaxed);
     uint32_t mask = capacity - 1;
-    uint32_t first;
+    uint32_t first = 0;
     *count = 0;
-    /* All but one of a half go into `to`; with two slots, none does. */
-    uint32_t room = capacity / 2;
-    if (tail - to->head_seen > room) {
-        /* Acquire: pairs with the release in weft_ring_give_back(). */
-        uint64_t head = atomic_load_explicit(&to->head, memory_order_acquire);
-        to->head_seen = weft_ring_head_steal(head);
-        if (tail - to->head_seen > room) {
-            return NULL;
-        }
+    uint32_t room = capacity / 2; /* what a steal may need of `to` */
+    if (tail - to->head_seen > room && weft_ring_used(to, tail) > room) {
+        return NULL;
     }
     uint32_t taken = weft_ring_claim(from, capacity, room, &first);
     if (taken == 0) {
@@ -403,8 +401,7 @@ static WEFT_ALWAYS_INLINE struct weft_node *weft_ring_steal_into(
     return oldest;
 }
 
-/* How many nodes can be popped or stolen: a snapshot, too old when it is
- * returned. Context: any thread. */
+/* How many can be popped or stolen: a snapshot. Context: any thread. */
 static WEFT_ALWAYS_INLINE uint32_t
 weft_ring_length(const struct weft_ring *ring, uint32_t capacity) {
     /* Relaxed, both: the two words are of different moments anyhow, and either
@@ -441,59 +438,61 @@ static inline bool weft_ring_valid(const struct weft_ring *ring,
     return true;
 }
 
-#define WEFT_LOCKFREE_QUEUE_DEFINE(prefix, CAPACITY)                        \
-    _Static_assert((CAPACITY) >= 2 && (CAPACITY) <= 1 << 30 &&              \
-                       ((CAPACITY) & ((CAPACITY)-1)) == 0,                  \
-                   "the capacity of a lock-free queue is a power of two");  \
-    struct prefix {                                                         \
-        struct weft_ring ring;                                              \
-        /* Written by the owner, read by whoever claimed them. */           \
-        struct weft_node *slots[CAPACITY];                                  \
-    };                                                                      \
-    static inline void prefix##_init_at(struct prefix *q, uint32_t index) { \
-        weft_ring_init(&q->ring, index);                                    \
-    }                                                                       \
-    static inline void prefix##_init(struct prefix *q) {                    \
-        weft_ring_init(&q->ring, 0);                                        \
-    }                                                                       \
-    static WEFT_ALWAYS_INLINE bool prefix##_push(struct prefix *q,          \
-                                                 struct weft_node *node) {  \
-        return weft_ring_push(&q->ring, q->slots, CAPACITY, node);          \
-    }                                                                       \
-    static WEFT_ALWAYS_INLINE uint32_t prefix##_push_batch(                 \
-        struct prefix *q, struct weft_batch *batch) {                       \
-        return weft_ring_push_batch(&q->ring, q->slots, CAPACITY, batch);   \
-    }                                                                       \
-    static WEFT_ALWAYS_INLINE bool prefix##_overflow(                       \
-        struct prefix *q, struct weft_node *node, struct weft_batch *out) { \
-        return weft_ring_overflow(&q->ring, q->slots, CAPACITY, node, out); \
-    }                                                                       \
-    static WEFT_ALWAYS_INLINE struct weft_node *prefix##_pop(               \
-        struct prefix *q) {                                                 \
-        return weft_ring_pop(&q->ring, q->slots, CAPACITY);                 \
-    }                                                                       \
-    static WEFT_ALWAYS_INLINE uint32_t prefix##_pop_batch(                  \
-        struct prefix *q, uint32_t max, struct weft_batch *out) {           \
-        return weft_ring_pop_batch(&q->ring, q->slots, CAPACITY, max, out); \
-    }                                                                       \
-    static WEFT_ALWAYS_INLINE uint32_t prefix##_steal(                      \
-        struct prefix *q, uint32_t max, struct weft_batch *out) {           \
-        return weft_ring_steal(&q->ring, q->slots, CAPACITY, max, out);     \
-    }                                                                       \
-    static WEFT_ALWAYS_INLINE struct weft_node *prefix##_steal_into(        \
-        struct prefix *to, struct prefix *from, uint32_t *count) {          \
-        return weft_ring_steal_into(&to->ring, to->slots, &from->ring,      \
-                                    from->slots, CAPACITY, count);          \
-    }                                                                       \
-    static inline uint32_t prefix##_length(const struct prefix *q) {        \
-        return weft_ring_length(&q->ring, CAPACITY);                        \
-    }                                                                       \
-    static inline uint32_t prefix##_high_water(const struct prefix *q) {    \
-        return atomic_load_explicit(&q->ring.high_water,                    \
-                                    memory_order_relaxed);                  \
-    }                                                                       \
-    static inline bool prefix##_valid(const struct prefix *q) {             \
-        return weft_ring_valid(&q->ring, q->slots, CAPACITY);               \
+/* Few users need all that is made for them. */
+#define WEFT_QUEUE_MADE static WEFT_ALWAYS_INLINE __attribute__((unused))
+
+#define WEFT_LOCKFREE_QUEUE_DEFINE(prefix, CAPACITY)                          \
+    _Static_assert((CAPACITY) >= 2 && (CAPACITY) <= 1 << 30 &&                \
+                       ((CAPACITY) & ((CAPACITY)-1)) == 0,                    \
+                   "the capacity of a lock-free queue is a power of two");    \
+    struct prefix {                                                           \
+        struct weft_ring ring;                                                \
+        /* Written by the owner, read by whoever claimed them. */             \
+        struct weft_node *slots[CAPACITY];                                    \
+    };                                                                        \
+    WEFT_QUEUE_MADE void prefix##_init_at(struct prefix *q, uint32_t index) { \
+        weft_ring_init(&q->ring, index);                                      \
+    }                                                                         \
+    WEFT_QUEUE_MADE void prefix##_init(struct prefix *q) {                    \
+        weft_ring_init(&q->ring, 0);                                          \
+    }                                                                         \
+    WEFT_QUEUE_MADE bool prefix##_push(struct prefix *q,                      \
+                                       struct weft_node *node) {              \
+        return weft_ring_push(&q->ring, q->slots, CAPACITY, node);            \
+    }                                                                         \
+    WEFT_QUEUE_MADE uint32_t prefix##_push_batch(struct prefix *q,            \
+                                                 struct weft_batch *batch) {  \
+        return weft_ring_push_batch(&q->ring, q->slots, CAPACITY, batch);     \
+    }                                                                         \
+    WEFT_QUEUE_MADE bool prefix##_overflow(                                   \
+        struct prefix *q, struct weft_node *node, struct weft_batch *out) {   \
+        return weft_ring_overflow(&q->ring, q->slots, CAPACITY, node, out);   \
+    }                                                                         \
+    WEFT_QUEUE_MADE struct weft_node *prefix##_pop(struct prefix *q) {        \
+        return weft_ring_pop(&q->ring, q->slots, CAPACITY);                   \
+    }                                                                         \
+    WEFT_QUEUE_MADE uint32_t prefix##_pop_batch(                              \
+        struct prefix *q, uint32_t max, struct weft_batch *out) {             \
+        return weft_ring_pop_batch(&q->ring, q->slots, CAPACITY, max, out);   \
+    }                                                                         \
+    WEFT_QUEUE_MADE uint32_t prefix##_steal(struct prefix *q, uint32_t max,   \
+                                            struct weft_batch *out) {         \
+        return weft_ring_steal(&q->ring, q->slots, CAPACITY, max, out);       \
+    }                                                                         \
+    WEFT_QUEUE_MADE struct weft_node *prefix##_steal_into(                    \
+        struct prefix *to, struct prefix *from, uint32_t *count) {            \
+        return weft_ring_steal_into(&to->ring, to->slots, &from->ring,        \
+                                    from->slots, CAPACITY, count);            \
+    }                                                                         \
+    WEFT_QUEUE_MADE uint32_t prefix##_length(const struct prefix *q) {        \
+        return weft_ring_length(&q->ring, CAPACITY);                          \
+    }                                                                         \
+    WEFT_QUEUE_MADE uint32_t prefix##_high_water(const struct prefix *q) {    \
+        return atomic_load_explicit(&q->ring.high_water,                      \
+                                    memory_order_relaxed);                    \
+    }                                                                         \
+    WEFT_QUEUE_MADE bool prefix##_valid(const struct prefix *q) {             \
+        return weft_ring_valid(&q->ring, q->slots, CAPACITY);                 \
     }
 
 #endif

@@ -117,7 +117,7 @@ static void overflow_of_a_ring_with_room_says_push_again(void **state) {
 static void overflow_during_a_steal_gives_away_the_node_alone(void **state) {
     struct four q;
     struct weft_batch out;
-    uint32_t first;
+    uint32_t first = 0;
     four_init(&q);
     fill(&q, 4);
     assert_int_equal(weft_ring_claim(&q.ring, 4, 2, &first), 2);
@@ -136,7 +136,7 @@ static void overflow_during_a_steal_gives_away_the_node_alone(void **state) {
 
 static void the_owner_pops_while_a_thief_copies(void **state) {
     struct four q;
-    uint32_t first;
+    uint32_t first = 0;
     four_init_at(&q, UINT32_MAX);
     fill(&q, 4);
     assert_int_equal(weft_ring_claim(&q.ring, 4, 2, &first), 2);
@@ -154,7 +154,7 @@ static void the_owner_pops_while_a_thief_copies(void **state) {
 static void a_second_thief_is_turned_away(void **state) {
     struct four q, mine;
     struct weft_batch out;
-    uint32_t first, count;
+    uint32_t first = 0, count;
     weft_batch_init(&out);
     four_init(&q);
     four_init(&mine);

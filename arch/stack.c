@@ -45,6 +45,11 @@
 #if WEFT_ASAN
 #include <sanitizer/lsan_interface.h>
 #endif
+#if defined(__has_include)
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
+#endif
 
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
@@ -118,7 +123,7 @@ int weft_stack_pool_new(struct weft_stack_pool **out,
     pool->slab_bytes = config->slab_bytes ? config->slab_bytes : 64 << 20;
     pool->min_size = weft_stack_min_size();
     pool->colours = config->colours ? config->colours : WEFT_STACK_COLOURS;
-    size_t warm_bytes = config->warm_bytes ? config->warm_bytes : 16 << 20;
+    size_t warm_bytes = config->warm_bytes ? config->warm_bytes : 64 << 20;
     for (uint32_t i = 0; i < CLASSES; i++) {
         pool->classes[i].warm_max = (uint32_t)(warm_bytes / weft_class_size(i));
         pool->classes[i].next_slab = FIRST_SLAB;
@@ -128,21 +133,29 @@ int weft_stack_pool_new(struct weft_stack_pool **out,
 }
 
 /* Leak checkers look at real threads' stacks; what hangs on these is no leak
- * either. Stacks alone: a guard would fault under the checker. */
-static void tell_leak_checker(const struct weft_stack_pool *pool,
-                              struct weft_stack_slot *slot, bool alive) {
-#if WEFT_ASAN
+ * either. Stacks alone: a guard would fault under the checker. Valgrind takes
+ * a change of stacks for one enormous frame unless it knows them. */
+static void tell_checkers(const struct weft_stack_pool *pool,
+                          struct weft_stack_slot *slot, bool alive) {
     struct weft_stack stack;
     weft_slot_stack(pool, slot, &stack);
+#if WEFT_ASAN
     if (alive) {
         __lsan_register_root_region(stack.low, stack.size);
     } else {
         __lsan_unregister_root_region(stack.low, stack.size);
     }
+#endif
+#ifdef VALGRIND_STACK_REGISTER
+    if (alive) {
+        /* An empty stack's pointer is its end. */
+        slot->valgrind = (uint32_t)VALGRIND_STACK_REGISTER(
+            stack.low, stack.low + stack.size);
+    } else {
+        VALGRIND_STACK_DEREGISTER(slot->valgrind);
+    }
 #else
-    (void)pool;
-    (void)slot;
-    (void)alive;
+    slot->valgrind = alive;
 #endif
 }
 
@@ -156,7 +169,7 @@ void weft_stack_pool_free(struct weft_stack_pool *pool) {
         struct slab *next = slab->next;
         for (uint32_t i = 0; i < slab->count; i++) {
             if (slab->slots[i].guarded) {
-                tell_leak_checker(pool, &slab->slots[i], false);
+                tell_checkers(pool, &slab->slots[i], false);
             }
         }
         weft_pages_unmap(slab, slab->mapped);
@@ -302,7 +315,7 @@ int weft_stack_take_batch(struct weft_stack_pool *pool, size_t size,
                 continue;
             }
             slot->guarded = true;
-            tell_leak_checker(pool, slot, true);
+            tell_checkers(pool, slot, true);
         }
         stacks[ready++] = stacks[i];
     }

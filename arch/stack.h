@@ -61,7 +61,8 @@ enum weft_stack_guard {
 struct weft_stack_pool_config {
     enum weft_stack_guard guard;
     /* Bytes of free stacks of a class that keep their pages; what is given
-     * back beyond that keeps its top page alone. Default 16 MiB. */
+     * back beyond that keeps its top page alone. Default 64 MiB: 1,024 stacks
+     * of 64 KiB, which seldom have more than two pages each. */
     size_t warm_bytes;
     /* Slabs start at 1 MiB and double up to this; a bigger stack is a slab of
      * its own. Default 64 MiB. Address space, not memory. */

@@ -27,6 +27,7 @@ struct weft_stack_slot {
     struct slab *slab;            /* fixed after the slab is made */
     uint8_t state;                /* its class's lock */
     bool guarded;                 /* whoever took the slot out of a list */
+    uint32_t valgrind;            /* its number for the stack */
 };
 
 struct slab {

@@ -145,6 +145,7 @@ struct weft_worker {
     struct weft_runtime *runtime; /* fixed */
     unsigned index;               /* fixed */
     pthread_t pthread;            /* fixed */
+    _Atomic uint32_t started;     /* its thread has set itself up */
     _Atomic uint32_t ended;       /* its thread has left the runtime */
 
     /* Owner; the monitor reads. */
@@ -254,7 +255,7 @@ struct weft_runtime {
     /* threads.c */
     struct weft_timer spawner;     /* its tick makes what is missing */
     _Atomic uint32_t spares_wanted; /* 1: it was asked and has not come yet */
-    _Atomic uint32_t threads_failed; /* pthread_create() gave up */
+    _Atomic uint32_t threads_tried; /* futex: the first have been made */
     sigset_t mask;                 /* signals blocked in weft_run()'s caller */
 };
 

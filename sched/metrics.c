@@ -127,8 +127,9 @@ void weft_dump(int fd) {
                    rt->poll_seat);
         for (unsigned i = 0; i < rt->processor_count; i++) {
             struct weft_processor *p = &rt->processors[i];
+            /* Acquire: pairs with the release in weft_processor_give(). */
             struct weft_worker *w =
-                atomic_load_explicit(&p->worker, memory_order_relaxed);
+                atomic_load_explicit(&p->worker, memory_order_acquire);
             weft_print(fd, "processor %u worker %d queue %u slot %s seq %llu\n",
                        i, w == NULL ? -1 : (int)w->index,
                        weft_local_length(&p->queue),

@@ -79,8 +79,9 @@ static void preempt(struct weft_runtime *rt, struct weft_processor *p,
 /* Looks at `p`; returns when it wants to be looked at again. */
 static uint64_t look_at(struct weft_runtime *rt, struct weft_processor *p,
                         uint64_t now, uint64_t tick) {
+    /* Acquire: pairs with the release in weft_processor_give(). */
     struct weft_worker *w =
-        atomic_load_explicit(&p->worker, memory_order_relaxed);
+        atomic_load_explicit(&p->worker, memory_order_acquire);
     uint64_t seq = atomic_load_explicit(&p->seq, memory_order_relaxed);
     if (w == NULL) {
         return WEFT_FOREVER;

@@ -106,7 +106,9 @@ WEFT_TEXT void weft_processor_give(struct weft_processor *p,
                                    struct weft_worker *to,
                                    struct weft_task *next) {
     p->next = next;
-    atomic_store_explicit(&p->worker, to, memory_order_relaxed);
+    /* Release: pairs with the acquires of who looks at it from outside (the
+     * monitor, metrics). */
+    atomic_store_explicit(&p->worker, to, memory_order_release);
     /* The last store: from here on `p` is the other's. */
     weft_handover_give(&to->handover, p);
 }
@@ -114,7 +116,8 @@ WEFT_TEXT void weft_processor_give(struct weft_processor *p,
 /* Makes `w`, the caller, the worker of `p`, which it owns. */
 WEFT_TEXT void weft_processor_take(struct weft_worker *w,
                                    struct weft_processor *p) {
-    atomic_store_explicit(&p->worker, w, memory_order_relaxed);
+    /* Release: as in weft_processor_give(). */
+    atomic_store_explicit(&p->worker, w, memory_order_release);
     atomic_store_explicit(&w->status, WEFT_WORKER_ACTIVE, memory_order_relaxed);
     atomic_store_explicit(&w->processor, p, memory_order_relaxed);
 }

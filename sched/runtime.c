@@ -158,12 +158,13 @@ static int start(struct weft_runtime *rt, struct first *first) {
         return error;
     }
     (void)weft_overflow_install(rt->stacks, describe, rt);
-    error = weft_threads_start(rt);
+    /* Before there is anybody who might kick it. */
+    error = weft_timer_start(
+        &rt->monitor, &(struct weft_timer_config){.tick = weft_monitor_tick,
+                                                  .arg = rt,
+                                                  .name = "weft-monitor"});
     if (error == 0) {
-        error = weft_timer_start(
-            &rt->monitor, &(struct weft_timer_config){.tick = weft_monitor_tick,
-                                                      .arg = rt,
-                                                      .name = "weft-monitor"});
+        error = weft_threads_start(rt);
     }
     if (error == 0) {
         error = weft_spawn(&t, run_first, first, &options);

@@ -3,21 +3,23 @@
  * a spare is in a signal handler or the monitor and cannot create one.
  *
  * Always true: rt->workers[0 .. worker_count) are set and never change; a
- * worker is on the spare list before its thread starts, so that a processor can
- * be given to it at once (its mailbox keeps it). */
+ * worker that others can see has set itself up. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "weft/arch/overflow.h"
+#include "weft/base/futex.h"
 #include "weft/base/print.h"
 #include "weft/sched/core.h"
 
 enum {
     NATIVE_STACK = WEFT_ASAN || WEFT_TSAN ? 1 << 20 : 128 << 10,
+    RETRY_AFTER = 10 * 1000 * 1000, /* ns, when no thread could be had */
 };
 
+/* Spares beyond one for each idle processor. */
 static uint32_t spare_target(const struct weft_runtime *rt) {
     return rt->processor_count > 2 ? rt->processor_count : 2;
 }
@@ -32,8 +34,10 @@ static void *thread_main(void *worker) {
     pthread_sigmask(SIG_SETMASK, &w->runtime->mask, NULL);
     (void)weft_overflow_thread_init();
     weft_context_adopt(&w->native);
+    /* Release: pairs with the acquire in start_worker(). */
+    atomic_store_explicit(&w->started, 1, memory_order_release);
+    weft_futex_wake(&w->started, 1);
     weft_worker_main(w);
-    weft_context_fini(&w->native);
     weft_overflow_thread_fini();
     weft_thread_leave();
     /* Release: pairs with the acquire in weft_threads_stop(). */
@@ -56,12 +60,15 @@ static int start_worker(struct weft_runtime *rt) {
     weft_handover_init(&w->handover);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, NATIVE_STACK);
-    /* Whoever takes it from the list finds its mailbox ready. */
     int error = pthread_create(&w->pthread, &attr, thread_main, w);
     pthread_attr_destroy(&attr);
     if (error != 0) {
         free(w);
         return -error;
+    }
+    /* Acquire: pairs with the release in thread_main(). */
+    while (!atomic_load_explicit(&w->started, memory_order_acquire)) {
+        weft_futex_wait(&w->started, 0, WEFT_FOREVER);
     }
     /* Release: pairs with the acquires of who walks the workers. */
     atomic_store_explicit(&rt->workers[index], w, memory_order_relaxed);
@@ -70,51 +77,60 @@ static int start_worker(struct weft_runtime *rt) {
     return 0;
 }
 
-static uint64_t spawner_tick(void *runtime, uint64_t now) {
-    struct weft_runtime *rt = runtime;
-    (void)now;
-    atomic_store_explicit(&rt->spares_wanted, 0, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst);
-    while (atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) <
-               spare_target(rt) &&
+/* Are there fewer spares than there should be, and may there be more? */
+static bool wants_more(struct weft_runtime *rt) {
+    uint32_t idle =
+        atomic_load_explicit(&rt->idle.processors, memory_order_relaxed);
+    return atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) <
+               idle + spare_target(rt) &&
            atomic_load_explicit(&rt->worker_count, memory_order_relaxed) <
                rt->config.max_threads &&
-           atomic_load_explicit(&rt->stopped, memory_order_relaxed) == 0) {
-        if (start_worker(rt) != 0) {
-            atomic_fetch_add_explicit(&rt->threads_failed, 1,
-                                      memory_order_relaxed);
-            return weft_clock_now() + 10 * WEFT_MS;
-        }
+           atomic_load_explicit(&rt->stopped, memory_order_relaxed) == 0;
+}
+
+static uint64_t spawner_tick(void *runtime, uint64_t now) {
+    struct weft_runtime *rt = runtime;
+    int error = 0;
+    (void)now;
+    atomic_store_explicit(&rt->spares_wanted, 0, memory_order_relaxed);
+    /* Pairs with the exchange in weft_threads_want(): who finds the 1 still
+     * there has taken its spare before this look. */
+    atomic_thread_fence(memory_order_seq_cst);
+    while (error == 0 && wants_more(rt)) {
+        error = start_worker(rt);
         weft_wake(rt);
     }
-    return WEFT_FOREVER;
+    /* Release: pairs with the acquire in weft_threads_start(). */
+    atomic_store_explicit(&rt->threads_tried, 1, memory_order_release);
+    weft_futex_wake(&rt->threads_tried, 1);
+    return error == 0 ? WEFT_FOREVER : weft_clock_now() + RETRY_AFTER;
 }
 
 /* Spares have become few: have some made. Any thread; a signal handler. */
 WEFT_TEXT void weft_threads_want(struct weft_runtime *rt) {
-    if (atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) <
-            spare_target(rt) &&
-        atomic_load_explicit(&rt->worker_count, memory_order_relaxed) <
-            rt->config.max_threads &&
+    if (WEFT_UNLIKELY(wants_more(rt)) &&
         atomic_exchange_explicit(&rt->spares_wanted, 1,
-                                 memory_order_relaxed) == 0) {
+                                 memory_order_seq_cst) == 0) {
         weft_timer_kick(&rt->spawner);
     }
 }
 
+/* Starts the thread that makes the others, and waits for the first of them. */
 int weft_threads_start(struct weft_runtime *rt) {
-    int error = 0;
-    for (uint32_t i = 0;
-         error == 0 && i < rt->processor_count + spare_target(rt); i++) {
-        error = start_worker(rt);
+    int error = weft_timer_start(
+        &rt->spawner, &(struct weft_timer_config){.tick = spawner_tick,
+                                                  .arg = rt,
+                                                  .name = "weft-spawner"});
+    if (error != 0) {
+        return error;
     }
-    if (error == 0) {
-        error = weft_timer_start(
-            &rt->spawner, &(struct weft_timer_config){.tick = spawner_tick,
-                                                      .arg = rt,
-                                                      .name = "weft-spawner"});
+    /* Acquire: pairs with the release in spawner_tick(). */
+    while (!atomic_load_explicit(&rt->threads_tried, memory_order_acquire)) {
+        weft_futex_wait(&rt->threads_tried, 0, WEFT_FOREVER);
     }
-    return error;
+    return atomic_load_explicit(&rt->worker_count, memory_order_relaxed) > 0
+               ? 0
+               : -EAGAIN;
 }
 
 static bool all_gone(struct weft_runtime *rt) {

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -54,19 +55,24 @@ static void malloc_survives(void **state) {
     storm(use_malloc);
 }
 
+/* Not inlined: a compiler may keep the address of errno across calls, and
+ * storm_over() may come back on another thread. */
+static __attribute__((noinline)) void fail_once(bool badly) {
+    errno = 0;
+    if (badly) {
+        WEFT_CHECK_OP(close(-1), ==, -1);
+        WEFT_CHECK_OP(errno, ==, EBADF);
+    } else {
+        WEFT_CHECK_OP(chdir("/no such directory"), ==, -1);
+        WEFT_CHECK_OP(errno, ==, ENOENT);
+    }
+}
+
 static void *fail_and_look(void *index) {
     uint64_t rounds = 0;
-    int mine = (uintptr_t)index % 2;
     while (!storm_over()) {
         for (int i = 0; i < 100; i++) {
-            errno = 0;
-            if (mine) {
-                WEFT_CHECK_OP(close(-1), ==, -1);
-                WEFT_CHECK_OP(errno, ==, EBADF);
-            } else {
-                WEFT_CHECK_OP(chdir("/no such directory"), ==, -1);
-                WEFT_CHECK_OP(errno, ==, ENOENT);
-            }
+            fail_once((uintptr_t)index % 2);
             rounds++;
         }
     }
@@ -175,15 +181,19 @@ static pthread_key_t key;
 static _Thread_local uint64_t mine;
 
 /* Between two calls that may switch, a task is alone on its thread. */
+static __attribute__((noinline)) void use_thread_locals_once(void *index) {
+    mine = (uintptr_t)index;
+    pthread_setspecific(key, index);
+    for (volatile int i = 0; i < 1000; i++) {
+    }
+    WEFT_CHECK_OP(mine, ==, (uintptr_t)index);
+    WEFT_CHECK_OP(pthread_getspecific(key), ==, index);
+}
+
 static void *use_thread_locals(void *index) {
     uint64_t rounds = 0;
     while (!storm_over()) {
-        mine = (uintptr_t)index;
-        pthread_setspecific(key, index);
-        for (volatile int i = 0; i < 1000; i++) {
-        }
-        WEFT_CHECK_OP(mine, ==, (uintptr_t)index);
-        WEFT_CHECK_OP(pthread_getspecific(key), ==, index);
+        use_thread_locals_once(index);
         rounds++;
     }
     return (void *)(uintptr_t)rounds;

@@ -13,6 +13,11 @@ int weft_io_begin(int fd, enum weft_direction dir, uint64_t deadline,
         return -EBADF;
     }
     *out = d;
+    if (dir != WEFT_USING) {
+        /* A task whose descriptors are always ready never waits: without
+         * signals this is where its quantum ends. */
+        weft_check();
+    }
     int error = weft_poller_enter(d, dir);
     return WEFT_LIKELY(error != -EBUSY) ? error
                                         : weft_turn_take(d, dir, deadline);

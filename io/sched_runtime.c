@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The scheduler under io's tests: two processors whatever the machine has, and a
- * short quantum, so that tasks are interrupted inside io too. */
+/* The scheduler under io's tests: two processors whatever the machine has, and
+ * a short quantum, so that tasks are interrupted inside io too. */
 #include "weft/io/testing.h"
 #include "weft/sched/runtime.h"
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "weft/io/address.h"
 #include "weft/io/testing.h"
@@ -174,9 +175,7 @@ IO_TEST(a_full_table_comes_back_from_accept_and_passes) {
     WEFT_CHECK_OP(client, >=, 0);
     struct rlimit before;
     EXPECT(getrlimit(RLIMIT_NOFILE, &before), 0);
-    int next = dup(client); /* the lowest free number */
-    close(next);
-    struct rlimit none = {(rlim_t)next, before.rlim_max};
+    struct rlimit none = {0, before.rlim_max};
     EXPECT(setrlimit(RLIMIT_NOFILE, &none), 0);
     for (int i = 0; i < 3; i++) {
         EXPECT(weft_accept(listener, NULL, soon()), -EMFILE);
@@ -191,9 +190,17 @@ IO_TEST(a_full_table_comes_back_from_accept_and_passes) {
     EXPECT(weft_close(listener), 0);
 }
 
+static int count_sockets(void) {
+    int count = 0;
+    for (int fd = 0; fd < 256; fd++) {
+        struct stat status;
+        count += fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+    }
+    return count;
+}
+
 IO_TEST(what_cannot_be_is_an_error_and_leaks_nothing) {
-    int before = dup(0);
-    close(before);
+    int before = count_sockets();
     EXPECT(weft_listen("nowhere", 0), -EINVAL);
     EXPECT(weft_listen("127.0.0.1:0", -1), -EINVAL);
     EXPECT(weft_connect("127.0.0.1", soon()), -EINVAL);
@@ -210,9 +217,7 @@ IO_TEST(what_cannot_be_is_an_error_and_leaks_nothing) {
     EXPECT(weft_local_port(pair[0]), -EAFNOSUPPORT);
     close_both(pair);
     EXPECT(weft_local_port(-1), -EBADF);
-    int after = dup(0);
-    close(after);
-    EXPECT(after, before);
+    EXPECT(count_sockets(), before);
 }
 
 IO_TEST(ipv6_is_spoken_where_there_is_any) {

@@ -70,6 +70,9 @@ int weft_cancel(struct weft_task *task) {
     return 0;
 }
 
+void weft_check(void) {
+}
+
 void weft_yield(void) {
     sched_yield();
 }

@@ -171,6 +171,7 @@ static int place(int i) {
     memset(&ours, 0, sizeof(ours));
     ours.sa_sigaction = on_fault;
     ours.sa_mask = watch.previous[i].sa_mask;
+    sigaddset(&ours.sa_mask, SIGURG); /* nobody is preempted in the handler */
     ours.sa_flags = SA_SIGINFO | SA_ONSTACK |
                     (watch.previous[i].sa_flags & (SA_NODEFER | SA_RESTART));
     if (sigaction(signals[i], &ours, NULL) < 0) {

@@ -3,11 +3,11 @@
  *
  * "one_way" is the time of one switch; an iteration makes two or more. Expected
  * on a current x86-64: 2 to 4 ns for a switch, three times that with the
- * control words (their stores and loads do not overlap), 100 to 200 ns for
- * ucontext (two system calls). In a rotation the cache decides: with 1,000 stacks
- * whose tops all share the same cache sets (colours 1) a switch should be dearer
- * than with 16 colours. Surprising would be: a switch above 8 ns, which is what
- * a mispredicted return costs; a take and give above 100 ns.
+ * control words (their stores and loads do not overlap), 100 to 300 ns for
+ * ucontext (two system calls). In a rotation the cache decides: with 1,000
+ * stacks whose tops all share the same cache sets (colours 1) a switch should
+ * be dearer than with 16 colours. Surprising would be: a switch above 8 ns,
+ * which is what a mispredicted return costs; a take and give above 100 ns.
  *
  * With WEFT_BENCH_BOOST also Boost.Context's fcontext, the usual peer. */
 #include <benchmark/benchmark.h>

@@ -16,7 +16,8 @@
  * goes behind a call, where there is none, so this object does not claim BTI.
  *
  * CFI: as on x86-64. As soon as a routine begins to load from the new frame,
- * the frame that is unwound is the new one; unwinding ends at weft_task_entry. */
+ * the frame that is unwound is the new one. Unwinding ends at weft_task_entry.
+ */
 #include "weft/arch/aarch64/layout.h"
 
     .hidden weft_fp_base

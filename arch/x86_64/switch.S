@@ -11,7 +11,7 @@
  * included. The direction flag is clear on both sides, as the ABI has it.
  *
  * They end in a jump, not in `ret`: the return predictor expects the caller of
- * the stack that left, and a `ret` would miss each time (7.8 against 2.7 ns).
+ * the stack that left, and a `ret` would miss each time (7.7 against 2.3 ns).
  * The jump goes into the middle of a function, behind a call, where no endbr64
  * is; hence `notrack`. Shadow stacks are not switched: this object does not
  * claim to support them, so the linker leaves them off.

@@ -65,8 +65,8 @@ static struct {
     struct sigaction previous[SIGNALS];
     bool placed[SIGNALS];   /* ours is installed, perhaps below another */
     _Atomic bool installed; /* any thread */
-    /* Any thread, in the handler: NULL when not watching. Pairs a release in
-     * install with the acquire in overflowed(). */
+    /* Any thread, in the handler: NULL when not watching. Stored with release
+     * in install, loaded with acquire in overflowed(). */
     _Atomic(struct weft_stack_pool *) pool;
     _Atomic bool reported;
 } watch;

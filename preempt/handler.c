@@ -20,6 +20,10 @@
  * is as safe (the interrupted task keeps its thread), only less kind to those
  * who wait for malloc's lock.
  *
+ * Under ThreadSanitizer (by WEFT_PREEMPT=signal alone) the handler may have
+ * interrupted the sanitizer with its locks held. So this file and its target
+ * are not instrumented, and nobody is preempted inside that library.
+ *
  * Tried and dropped:
  * - SA_NODEFER with a bound on our own signals. Nothing bounds other people's:
  *   a peer that sends urgent data fast enough, or a loop of kill(2), piles up
@@ -69,6 +73,7 @@ static struct {
     pid_t pid;
     int ranges;
     struct range text[RANGES]; /* of the application */
+    struct range sanitizer;    /* ThreadSanitizer's library, or empty */
     _Atomic uint64_t foreign;
 } state;
 
@@ -77,6 +82,10 @@ extern const char start_of_weft_text[] __asm__("__start_weft_text")
     __attribute__((weak, visibility("hidden")));
 extern const char end_of_weft_text[] __asm__("__stop_weft_text")
     __attribute__((weak, visibility("hidden")));
+
+/* Defined when the program runs under ThreadSanitizer. */
+extern void thread_sanitizer(void *) __asm__("__tsan_func_entry")
+    __attribute__((weak));
 
 /* Only the handler on the one thread writes: no read-modify-write needed. */
 WEFT_TEXT static void bump(_Atomic uint64_t *counter) {
@@ -90,9 +99,13 @@ WEFT_TEXT static bool in_runtime_text(uintptr_t pc) {
            pc < (uintptr_t)end_of_weft_text;
 }
 
+WEFT_TEXT static bool in_range(const struct range *range, uintptr_t pc) {
+    return pc >= range->start && pc < range->end;
+}
+
 WEFT_TEXT static bool in_application_text(uintptr_t pc) {
     for (int i = 0; i < state.ranges; i++) {
-        if (pc >= state.text[i].start && pc < state.text[i].end) {
+        if (in_range(&state.text[i], pc)) {
             return true;
         }
     }
@@ -153,6 +166,10 @@ WEFT_TEXT static void decide(struct weft_thread *thread, bool was_closed,
     if (in_runtime_text(interrupt.pc)) {
         weft_gate_defer(&thread->gate);
         bump(&thread->deferred_text);
+        return;
+    }
+    if (in_range(&state.sanitizer, interrupt.pc)) {
+        bump(&thread->deferred_libc); /* however often: it holds its locks */
         return;
     }
     uint32_t in_row =
@@ -224,22 +241,27 @@ WEFT_TEXT int weft_handler_send(const struct weft_thread *thread) {
                              0);
 }
 
-/* Notes the executable segments of the first object, which is the program. */
+/* Notes the executable segments of the first object, which is the program, and
+ * of ThreadSanitizer's library. */
 static int note_text(struct dl_phdr_info *info, size_t size, void *arg) {
+    bool *program = arg;
+    uintptr_t sanitizer = (uintptr_t)thread_sanitizer;
     (void)size;
-    (void)arg;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
-        if (segment->p_type == PT_LOAD && (segment->p_flags & PF_X) &&
-            state.ranges < RANGES) {
-            uintptr_t start = info->dlpi_addr + segment->p_vaddr;
-            state.text[state.ranges++] = (struct range){
-                .start = start,
-                .end = start + segment->p_memsz,
-            };
+        if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X)) {
+            continue;
+        }
+        uintptr_t start = info->dlpi_addr + segment->p_vaddr;
+        struct range range = {start, start + segment->p_memsz};
+        if (*program && state.ranges < RANGES) {
+            state.text[state.ranges++] = range;
+        } else if (sanitizer != 0 && in_range(&range, sanitizer)) {
+            state.sanitizer = range;
         }
     }
-    return 1; /* no more objects */
+    *program = false;
+    return 0; /* go on with the next object */
 }
 
 static int set_action(const struct kernel_action *action,
@@ -259,7 +281,8 @@ int weft_handler_install(const struct weft_signals_config *config) {
     state.config = *config;
     state.pid = getpid();
     state.ranges = 0;
-    dl_iterate_phdr(note_text, NULL);
+    bool program = true;
+    dl_iterate_phdr(note_text, &program);
 
     int error = set_action(NULL, &current);
     if (error == 0 && current.handler != handle) {

@@ -34,8 +34,13 @@
 
 #define SLEEPER ((uintptr_t)1)
 
-/* The cost of a futex round trip is worth this many looks, and no more: most
- * waits here are as long as somebody else's quantum. */
+/* About 1 us. A look costs little beside a futex round trip, but on one CPU
+ * the giver cannot run meanwhile, and most waits are as long as somebody
+ * else's quantum. Measured by bench/preempt_bench.cc, busy machine, ns:
+ *     spins   handover/same_cpu   handover/other_cpu
+ *         0        4,600 to 4,800    41,000 to 101,000
+ *        32        2,800 to 4,400     12,000 to 24,000
+ *       200       8,900 to 23,000                  160 */
 enum { SPINS = 32 };
 
 static inline void relax(void) {

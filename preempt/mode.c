@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Which way of preempting is used. ThreadSanitizer's own handler holds signals
  * back until the program calls into libc; ours goes round it (handler.c), but
- * then may interrupt the sanitizer itself, so there a user has to insist. */
+ * then may interrupt the sanitizer itself, so there a user has to insist. And
+ * clang links the sanitizer into the program, where the handler cannot tell
+ * its text from the user's: no insisting helps. */
 #include "weft/preempt/mode.h"
 
 #include <errno.h>
@@ -27,6 +29,8 @@ enum { MODES = sizeof(names) / sizeof(names[0]) };
 /* The BUILD file says so where nobody has written down how this CPU's signal
  * frames look, and where the user wants none. */
 #ifdef WEFT_NO_SIGNALS
+enum { HAS_SIGNALS = 0 };
+#elif WEFT_TSAN && defined(__clang__)
 enum { HAS_SIGNALS = 0 };
 #else
 enum { HAS_SIGNALS = 1 };

@@ -18,8 +18,9 @@ enum weft_preempt_mode {
  * what WEFT_PREEMPT=signal|cooperative|off says, else SIGNAL; a value that is
  * none of these is reported on standard error and passed over. SIGNAL becomes
  * COOPERATIVE in a build without signals (--//preempt:no_signals, or a CPU
- * that has no frame_*.c), and under ThreadSanitizer unless WEFT_PREEMPT=signal
- * insists. Context: any thread while nobody changes the environment. */
+ * that has no frame_*.c), and under ThreadSanitizer (gcc's: unless
+ * WEFT_PREEMPT=signal insists). Context: any thread while nobody changes the
+ * environment. */
 enum weft_preempt_mode weft_preempt_mode_choose(enum weft_preempt_mode asked);
 
 /* "default", "signal", "cooperative" or "off". */

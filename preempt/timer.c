@@ -66,13 +66,15 @@ static bool shorten_slice(void) {
 #endif
 }
 
-/* Sleeps until `until` or a kick; returns the word it found. */
+/* Sleeps until `until` or a kick; returns the word it found. A time that has
+ * passed is not worth the system call: the kernel would still arm a timer and
+ * give the CPU away. */
 static uint32_t sleep_until(struct weft_timer *timer, uint64_t until) {
     /* Relaxed: the acquire below comes before anything depends on it. */
     uint32_t word =
         atomic_fetch_or_explicit(&timer->word, SLEEPING, memory_order_relaxed) |
         SLEEPING;
-    while (word == SLEEPING &&
+    while (word == SLEEPING && until > weft_clock_now() &&
            weft_futex_wait(&timer->word, SLEEPING, until) != -ETIMEDOUT) {
         word = atomic_load_explicit(&timer->word, memory_order_relaxed);
     }

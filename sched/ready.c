@@ -150,22 +150,31 @@ static bool start_searcher(struct weft_runtime *rt) {
 /* Wakes a worker if one is idle and none searches. Call after the work is in
  * its queue. Any thread in the runtime. */
 WEFT_TEXT void weft_wake(struct weft_runtime *rt) {
-    uint32_t none = 0;
-    /* Pairs with the fence in go_idle() (worker.c): see the columns above. */
-    atomic_thread_fence(memory_order_seq_cst);
-    if (WEFT_LIKELY(atomic_load_explicit(&rt->idle.processors,
-                                         memory_order_relaxed) == 0 ||
-                    atomic_load_explicit(&rt->idle.searching,
-                                         memory_order_relaxed) != 0)) {
-        return;
-    }
-    if (!atomic_compare_exchange_strong_explicit(
-            &rt->idle.searching, &none, 1, memory_order_relaxed,
-            memory_order_relaxed)) {
-        return;
-    }
-    if (!start_searcher(rt)) {
+    for (;;) {
+        uint32_t none = 0;
+        /* Pairs with the fence in go_idle() (worker.c): see the columns above. */
+        atomic_thread_fence(memory_order_seq_cst);
+        if (WEFT_LIKELY(atomic_load_explicit(&rt->idle.processors,
+                                             memory_order_relaxed) == 0 ||
+                        atomic_load_explicit(&rt->idle.searching,
+                                             memory_order_relaxed) != 0)) {
+            return;
+        }
+        if (!atomic_compare_exchange_strong_explicit(
+                &rt->idle.searching, &none, 1, memory_order_relaxed,
+                memory_order_relaxed) ||
+            start_searcher(rt)) {
+            return;
+        }
+        /* No searcher came of it, but others may have seen the 1 above and
+         * relied on it: who made work meanwhile, or became a spare. The fence
+         * pairs with theirs (the one above, and sleep_as_spare()'s): either
+         * they see the count go back, or this sees the spare and tries again. */
         atomic_fetch_sub_explicit(&rt->idle.searching, 1, memory_order_relaxed);
+        atomic_thread_fence(memory_order_seq_cst);
+        if (atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) == 0) {
+            return;
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the handler decides. Requests come from the test's main thread; a victim
  * thread is interrupted. Time is a parameter, so nothing waits for expiries. */
+#define _GNU_SOURCE /* pthread_sigqueue() */
 #include "weft/preempt/signals.h"
 
 #include <errno.h>
@@ -10,6 +11,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,8 +28,9 @@ static struct {
     struct weft_thread thread;
     _Atomic bool ready;
     _Atomic bool stop;
-    _Atomic uint64_t calls; /* of preempt() */
-    _Atomic int depth;      /* handlers at work on the victim */
+    _Atomic uint64_t foreign; /* of somebody_elses() */
+    _Atomic uint64_t calls;   /* of preempt() */
+    _Atomic int depth;        /* handlers at work on the victim */
     _Atomic int depth_max;
     _Atomic bool may;
     _Atomic uintptr_t pc;
@@ -43,12 +47,16 @@ static bool may(void *arg, struct weft_thread *thread) {
     return LOAD(rig.may) && weft_gate_is_closed(&thread->gate);
 }
 
-static void preempt(void *arg, struct weft_interrupt *interrupt) {
+static void deeper(void) {
     int depth =
         atomic_fetch_add_explicit(&rig.depth, 1, memory_order_relaxed) + 1;
     if (depth > LOAD(rig.depth_max)) {
         STORE(rig.depth_max, depth);
     }
+}
+
+static void preempt(void *arg, struct weft_interrupt *interrupt) {
+    deeper();
     errno = 77; /* whatever hooks do to it */
     STORE(rig.pc, interrupt->pc);
     atomic_fetch_add_explicit(&rig.calls, 1, memory_order_release);
@@ -189,6 +197,26 @@ static void the_runtimes_own_text_is_never_interrupted(void **state) {
     assert_int_equal(weft_signals_uninstall(), 0);
 }
 
+/* Waits until the kernel says that the victim sleeps. */
+static void wait_until_asleep(void) {
+    char path[64];
+    char line[256];
+    for (int i = 0; i < 50000; i++) {
+        snprintf(path, sizeof(path), "/proc/self/task/%d/stat",
+                 (int)rig.thread.tid);
+        FILE *stat = fopen(path, "r");
+        assert_non_null(stat);
+        assert_non_null(fgets(line, sizeof(line), stat));
+        fclose(stat);
+        const char *after_name = strrchr(line, ')');
+        if (after_name != NULL && after_name[2] == 'S') {
+            return;
+        }
+        usleep(100);
+    }
+    fail();
+}
+
 static void *read_in_libc(void *arg) {
     char byte;
     weft_thread_enter(&rig.thread);
@@ -204,7 +232,7 @@ static void a_request_in_libc_is_deferred_and_comes_later(void **state) {
     install(0);
     assert_int_equal(pipe(rig.pipe), 0);
     pthread_t id = begin(read_in_libc);
-    usleep(20000); /* it is in read() now, or the counts below differ */
+    wait_until_asleep();
     ask();
     ask();
     assert_int_equal(LOAD(rig.calls), 0);
@@ -257,9 +285,14 @@ static void a_swallowed_signal_is_sent_again(void **state) {
     assert_int_equal(LOAD(rig.calls), 1);
     /* Should the first one come after all, it is known as ours, once. */
     uint64_t foreign = weft_signals_foreign();
-    for (int i = 0; i < 2; i++) {
-        weft_syscall(SYS_tgkill, getpid(), rig.thread.tid, SIGURG, 0, 0, 0);
-        usleep(20000);
+    uint64_t before = LOAD(rig.thread.deliveries);
+    weft_syscall(SYS_tgkill, getpid(), rig.thread.tid, SIGURG, 0, 0, 0);
+    while (LOAD(rig.thread.deliveries) == before) {
+        usleep(50);
+    }
+    weft_syscall(SYS_tgkill, getpid(), rig.thread.tid, SIGURG, 0, 0, 0);
+    while (weft_signals_foreign() == foreign) {
+        usleep(50);
     }
     struct weft_preempt_counters counters = end(id);
     assert_int_equal(counters.resent, 1);
@@ -277,29 +310,49 @@ static void *hammer(void *arg) {
     return NULL;
 }
 
+static void somebody_elses(int number) {
+    deeper();
+    for (int i = 0; i < 1000; i++) {
+        __asm__ volatile("");
+    }
+    atomic_fetch_add_explicit(&rig.foreign, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&rig.depth, 1, memory_order_relaxed);
+}
+
 static void *flood(void *arg) {
-    while (!LOAD(rig.stop)) {
-        weft_syscall(SYS_tgkill, getpid(), rig.thread.tid, SIGURG, 0, 0, 0);
+    const union sigval none = {.sival_int = 0};
+    while (!LOAD(rig.stop)) { /* SI_QUEUE: never taken for ours */
+        pthread_sigqueue(*(pthread_t *)arg, SIGURG, none);
     }
     return NULL;
 }
 
-/* SA_NODEFER would pass the first half of this and fail the second. */
+/* With SA_NODEFER somebody else's signals nest without a bound. */
 static void handlers_never_pile_up_on_a_stack(void **state) {
+    struct sigaction previous = {.sa_handler = somebody_elses,
+                                 .sa_flags = SA_NODEFER};
+    struct sigaction before;
+    sigaction(SIGURG, &previous, &before);
     install(1);
+    STORE(rig.foreign, 0);
     pthread_t id = begin(spin);
     pthread_t senders[3];
     for (int i = 0; i < 3; i++) {
         assert_int_equal(
-            pthread_create(&senders[i], NULL, i < 2 ? hammer : flood, NULL), 0);
+            pthread_create(&senders[i], NULL, i < 1 ? hammer : flood, &id), 0);
     }
-    usleep(300000);
+    for (int i = 0;
+         i < 20000 && (LOAD(rig.calls) < 20 || LOAD(rig.foreign) < 2000); i++) {
+        usleep(100);
+    }
     STORE(rig.stop, true);
     for (int i = 0; i < 3; i++) {
         pthread_join(senders[i], NULL);
     }
     end(id);
-    assert_in_range(LOAD(rig.calls), 1, UINT32_MAX);
+    sigaction(SIGURG, &before, NULL);
+    assert_true(LOAD(rig.calls) >= 20);
+    assert_true(LOAD(rig.foreign) >= 2000);
     assert_int_equal(LOAD(rig.depth_max), 1);
 }
 

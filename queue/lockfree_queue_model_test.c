@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* All interleavings of a few operations on the ring, with up to two preemptions
- * each (or WEFT_MODEL_PREEMPTIONS, say 3: half a minute): the header that ships
+ * each (or WEFT_MODEL_PREEMPTIONS, say 3: ten seconds): the header that ships
  * is compiled here with atomics that may switch to another thread of the
- * scenario before and after each of them.
+ * scenario before each of them.
  *
  * The threads are contexts on this one OS thread, so that a schedule is a list
  * of numbers. The explorer runs a scenario to its end, then changes the last
@@ -74,34 +74,39 @@ static void step(void) {
     }
 }
 
-/* The real operations, with a step on both sides. */
+/* The real operations. All that the threads share is reached by them, so a step
+ * before each is every place where a switch can matter. */
 static uint32_t load32(const _Atomic uint32_t *word) {
     step();
-    uint32_t value = atomic_load_explicit(word, memory_order_seq_cst);
-    step();
-    return value;
+    return atomic_load_explicit(word, memory_order_seq_cst);
 }
 
 static uint64_t load64(const _Atomic uint64_t *word) {
     step();
-    uint64_t value = atomic_load_explicit(word, memory_order_seq_cst);
+    return atomic_load_explicit(word, memory_order_seq_cst);
+}
+
+static struct weft_node *load_slot(const _Atomic(struct weft_node *) *slot) {
     step();
-    return value;
+    return atomic_load_explicit(slot, memory_order_seq_cst);
 }
 
 static void store32(_Atomic uint32_t *word, uint32_t value) {
     step();
     atomic_store_explicit(word, value, memory_order_seq_cst);
+}
+
+static void store_slot(_Atomic(struct weft_node *) *slot,
+                       struct weft_node *node) {
     step();
+    atomic_store_explicit(slot, node, memory_order_seq_cst);
 }
 
 static bool exchange64(_Atomic uint64_t *word, uint64_t *expected,
                        uint64_t desired) {
     step();
-    bool done = atomic_compare_exchange_strong_explicit(
+    return atomic_compare_exchange_strong_explicit(
         word, expected, desired, memory_order_seq_cst, memory_order_seq_cst);
-    step();
-    return done;
 }
 
 static void init32(_Atomic uint32_t *word, uint32_t value) {
@@ -127,8 +132,12 @@ static void init64(_Atomic uint64_t *word, uint64_t value) {
         _Atomic uint32_t *: load32,        \
         const _Atomic uint32_t *: load32,  \
         _Atomic uint64_t *: load64,        \
-        const _Atomic uint64_t *: load64)(word)
-#define atomic_store_explicit(word, value, order) store32(word, value)
+        const _Atomic uint64_t *: load64,  \
+        const _Atomic(struct weft_node *) *: load_slot)(word)
+#define atomic_store_explicit(word, value, order) \
+    _Generic((word),                              \
+        _Atomic uint32_t *: store32,              \
+        _Atomic(struct weft_node *) *: store_slot)(word, value)
 #define atomic_compare_exchange_weak_explicit(word, old, new, yes, no) \
     exchange64(word, old, new)
 #define atomic_compare_exchange_strong_explicit(word, old, new, yes, no) \
@@ -139,6 +148,22 @@ static void init64(_Atomic uint64_t *word, uint64_t value) {
 
 WEFT_LOCKFREE_QUEUE_DEFINE(two, 2)
 WEFT_LOCKFREE_QUEUE_DEFINE(four, 4)
+
+/* Steals of up to this many go the quick way. Half of the capacity: all do;
+ * one less: the largest go the long way, and the two ways meet. */
+static uint32_t quick;
+
+static struct weft_node *steal_four(struct four *to, struct four *from) {
+    uint32_t count;
+    return weft_ring_steal_into(&to->ring, to->slots, &from->ring, from->slots,
+                                4, quick, &count);
+}
+
+static struct weft_node *steal_two(struct two *to, struct two *from) {
+    uint32_t count;
+    return weft_ring_steal_into(&to->ring, to->slots, &from->ring, from->slots,
+                                2, quick, &count);
+}
 
 enum { ITEMS = 16 };
 
@@ -182,8 +207,7 @@ static void pop_one(void) {
 }
 
 static void steal_and_run(int me) {
-    uint32_t count;
-    struct weft_node *node = four_steal_into(&rings[me], &ring, &count);
+    struct weft_node *node = steal_four(&rings[me], &ring);
     for (; node != NULL; node = four_pop(&rings[me])) {
         run(node, me);
     }
@@ -213,16 +237,14 @@ static void thief_2(void) {
 
 /* Takes from the first thief's ring, which is filling. */
 static void thief_of_thief(void) {
-    uint32_t count;
-    struct weft_node *node = four_steal_into(&rings[2], &rings[1], &count);
+    struct weft_node *node = steal_four(&rings[2], &rings[1]);
     for (; node != NULL; node = four_pop(&rings[2])) {
         run(node, -1);
     }
 }
 
 static void thief_keeps(void) {
-    uint32_t count;
-    struct weft_node *node = four_steal_into(&rings[1], &ring, &count);
+    struct weft_node *node = steal_four(&rings[1], &ring);
     if (node != NULL) {
         run(node, 1);
     }
@@ -276,8 +298,7 @@ static void small_owner(void) {
 }
 
 static void small_thief(int me) {
-    uint32_t count;
-    struct weft_node *node = two_steal_into(&smalls[me], &small, &count);
+    struct weft_node *node = steal_two(&smalls[me], &small);
     if (node != NULL) {
         run(node, me);
     }
@@ -384,7 +405,9 @@ static void explore(void (*owner)(void), void (*thief)(void),
     script[2] = other;
     unsigned long schedules = 0;
     uint32_t capacity = owner == small_owner ? 2 : 4;
-    for (uint32_t prefilled = 0; prefilled <= capacity; prefilled++) {
+    for (uint32_t i = 0; i < 2 * (capacity + 1); i++) {
+        uint32_t prefilled = i / 2;
+        quick = capacity / 2 - i % 2;
         model.known = 0;
         do {
             run_schedule(prefilled);

@@ -140,6 +140,13 @@ enum {
     WEFT_RETAKE_TAKEN, /* the processor is gone; ask for one before going on */
 };
 
+/* weft_runtime.poll_seat: who is to sleep in the poller */
+enum {
+    WEFT_SEAT_VACANT,
+    WEFT_SEAT_WORKER,
+    WEFT_SEAT_MONITOR, /* while all processors are busy */
+};
+
 struct weft_worker {
     struct weft_thread thread; /* first: weft_thread_self() is the worker */
     struct weft_runtime *runtime; /* fixed */
@@ -232,9 +239,11 @@ struct weft_runtime {
     struct weft_global high;   /* runnable and of high priority */
     struct weft_global hogs;   /* interrupted, and low priority */
 
-    /* Who sleeps in the poller until when (0: nobody): see worker.c. */
+    /* Until when the worker and the monitor sleep in the poller (0: they do
+     * not): see worker.c. */
     _Alignas(WEFT_CACHE_LINE) _Atomic uint64_t poll_until;
-    _Atomic uint32_t poll_seat;      /* 1: taken */
+    _Atomic uint64_t monitor_until;
+    _Atomic uint32_t poll_seat;      /* WEFT_SEAT_... */
     _Atomic uint32_t monitor_asleep; /* 1: it wants a kick */
     uint32_t idle_ticks;             /* the monitor's */
 

@@ -141,39 +141,50 @@ static void stop_strays(struct weft_runtime *rt, uint64_t now) {
 /* Sleeps in the poller until `until`, and makes ready what comes. */
 static void poll(struct weft_runtime *rt, uint64_t until) {
     void *tasks[POLL_BATCH];
-    atomic_store_explicit(&rt->poll_until, until, memory_order_relaxed);
+    atomic_store_explicit(&rt->monitor_until, until, memory_order_relaxed);
     /* Pairs with the fence in weft_poller_nudge(). */
     atomic_thread_fence(memory_order_seq_cst);
     uint64_t next = weft_timers_next(rt);
     int count = weft_poller_wait(&rt->poller, next < until ? next : until,
                                  tasks, POLL_BATCH);
-    atomic_store_explicit(&rt->poll_until, 0, memory_order_relaxed);
+    atomic_store_explicit(&rt->monitor_until, 0, memory_order_relaxed);
     weft_ready_batch(tasks, count);
+}
+
+/* Is there a timer, or a task that waits for a descriptor? */
+static bool anything_awaited(struct weft_runtime *rt) {
+    return weft_poller_waiting(&rt->poller) > 0 ||
+           weft_timers_next(rt) != WEFT_FOREVER;
 }
 
 /* Timers and descriptors that nobody sees to: true when it slept over it. */
 static bool stand_in(struct weft_runtime *rt, uint64_t now, uint64_t until) {
-    uint32_t vacant = 0;
-    bool waits = weft_poller_waiting(&rt->poller) > 0 ||
-                 weft_timers_next(rt) != WEFT_FOREVER;
+    uint32_t seat = WEFT_SEAT_VACANT;
+    bool waits = anything_awaited(rt);
     if (weft_timers_next(rt) <= now) {
         weft_timers_run(rt, now);
     }
-    if (!waits ||
-        atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) != 0) {
+    if (!waits || atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) !=
+                      WEFT_SEAT_VACANT) {
         return false;
     }
     if (atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) > 0) {
         weft_wake(rt); /* who finds nothing to run takes the seat */
         return false;
     }
-    if (!atomic_compare_exchange_strong_explicit(&rt->poll_seat, &vacant, 2,
-                                                 memory_order_relaxed,
-                                                 memory_order_relaxed)) {
+    if (!atomic_compare_exchange_strong_explicit(
+            &rt->poll_seat, &seat, WEFT_SEAT_MONITOR, memory_order_relaxed,
+            memory_order_relaxed)) {
         return false;
     }
     poll(rt, until);
-    atomic_store_explicit(&rt->poll_seat, 0, memory_order_relaxed);
+    seat = WEFT_SEAT_MONITOR;
+    if (!atomic_compare_exchange_strong_explicit(
+            &rt->poll_seat, &seat, WEFT_SEAT_VACANT, memory_order_relaxed,
+            memory_order_relaxed)) {
+        /* A worker sleeps there now; a kick meant for it may have come here. */
+        weft_poller_kick(&rt->poller);
+    }
     weft_timers_run(rt, weft_clock_now());
     return true;
 }
@@ -190,6 +201,13 @@ WEFT_TEXT void weft_monitor_wake(struct weft_runtime *rt) {
 
 /* All processors are idle: may it sleep until one is taken? */
 static bool fall_asleep(struct weft_runtime *rt) {
+    if (atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) !=
+            WEFT_SEAT_WORKER &&
+        anything_awaited(rt)) {
+        /* The last worker found the seat taken. Somebody shall take it. */
+        weft_wake(rt);
+        return false;
+    }
     if (++rt->idle_ticks < IDLE_TICKS) {
         return false;
     }

@@ -265,7 +265,8 @@ WEFT_TEXT void weft_processor_hand_off(struct weft_runtime *rt,
                                        struct weft_processor *p) {
     bool waiting = weft_light_waiting(rt, p) || weft_anything_waiting(rt);
     bool polled =
-        atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) != 0;
+        atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) ==
+        WEFT_SEAT_WORKER;
     struct weft_worker *s = waiting || !polled ? weft_spare_pop(rt) : NULL;
     if (s != NULL) {
         weft_processor_give(p, s, NULL);

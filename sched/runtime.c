@@ -82,7 +82,7 @@ static void describe(void *arg, const struct weft_stack *stack, char *buf,
                      size_t size) {
     struct weft_task *t = weft_stack_task(stack);
     (void)arg;
-    weft_format(buf, size, "\"%s\" (id %llu), created at %p", t->name,
+    weft_format(buf, size, "task \"%s\" (id %llu), created at %p", t->name,
                 (unsigned long long)weft_task_id(t), t->creator);
 }
 

@@ -80,7 +80,6 @@ static void switch_to(struct weft_worker *w, struct weft_task *n,
                       enum weft_after after) {
     struct weft_task *t = weft_worker_task(w);
     struct weft_context *to;
-    bool fp = t->keep_fp;
     w->left = t;
     w->after = after;
     if (n == NULL || n->bound != NULL) {
@@ -91,12 +90,11 @@ static void switch_to(struct weft_worker *w, struct weft_task *n,
         weft_task_become(n, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
         atomic_store_explicit(&w->task, n, memory_order_relaxed);
         weft_slice_begin(weft_worker_processor(w));
-        fp |= n->keep_fp;
         to = &n->context;
     }
     if (after == WEFT_AFTER_EXIT) {
         weft_context_exit(&t->context, to);
-    } else if (WEFT_UNLIKELY(fp)) {
+    } else if (WEFT_UNLIKELY(t->keep_fp)) {
         weft_context_switch_fp(&t->context, to);
     } else {
         weft_context_switch(&t->context, to);

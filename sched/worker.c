@@ -58,7 +58,9 @@ WEFT_TEXT void weft_poller_nudge(struct weft_runtime *rt, uint64_t deadline) {
     /* Pairs with the fence in poll_and_sleep(): see the columns above. */
     atomic_thread_fence(memory_order_seq_cst);
     if (deadline <
-        atomic_load_explicit(&rt->poll_until, memory_order_relaxed)) {
+            atomic_load_explicit(&rt->poll_until, memory_order_relaxed) ||
+        deadline <
+            atomic_load_explicit(&rt->monitor_until, memory_order_relaxed)) {
         weft_poller_kick(&rt->poller);
     }
 }
@@ -153,16 +155,27 @@ static struct weft_task *steal(struct weft_worker *w,
     return NULL;
 }
 
+/* From nobody, or from the monitor, which only stands in: it will leave soon. */
+static bool take_seat(struct weft_runtime *rt) {
+    uint32_t seat =
+        atomic_load_explicit(&rt->poll_seat, memory_order_relaxed);
+    while (seat != WEFT_SEAT_WORKER) {
+        if (atomic_compare_exchange_weak_explicit(
+                &rt->poll_seat, &seat, WEFT_SEAT_WORKER, memory_order_relaxed,
+                memory_order_relaxed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Sleeps in the poller without a processor; comes back with one (true), or
  * finds the seat taken or nothing to hold on to (false). */
 static bool poll_and_sleep(struct weft_worker *w) {
     struct weft_runtime *rt = w->runtime;
     void *tasks[POLL_BATCH];
     bool regained = false;
-    uint32_t vacant = 0;
-    if (!atomic_compare_exchange_strong_explicit(&rt->poll_seat, &vacant, 1,
-                                                 memory_order_relaxed,
-                                                 memory_order_relaxed)) {
+    if (!take_seat(rt)) {
         return false;
     }
     atomic_store_explicit(&w->status, WEFT_WORKER_POLLING,
@@ -198,7 +211,8 @@ static bool poll_and_sleep(struct weft_worker *w) {
             break;
         }
     }
-    atomic_store_explicit(&rt->poll_seat, 0, memory_order_relaxed);
+    atomic_store_explicit(&rt->poll_seat, WEFT_SEAT_VACANT,
+                          memory_order_relaxed);
     return regained;
 }
 
@@ -258,11 +272,7 @@ static void run(struct weft_worker *w, struct weft_task *t) {
     weft_task_become(t, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
     atomic_store_explicit(&w->task, t, memory_order_relaxed);
     weft_slice_begin(weft_worker_processor(w));
-    if (t->keep_fp) {
-        weft_context_switch_fp(&w->native, &t->context);
-    } else {
-        weft_context_switch(&w->native, &t->context);
-    }
+    weft_context_switch(&w->native, &t->context);
     weft_switch_finish();
 }
 
@@ -273,7 +283,8 @@ static bool sleep_as_spare(struct weft_worker *w) {
      * at the spare list before it was on it. Pairs with weft_wake()'s fence. */
     atomic_thread_fence(memory_order_seq_cst);
     if (weft_anything_waiting(rt) ||
-        atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) == 0) {
+        atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) ==
+            WEFT_SEAT_VACANT) {
         weft_wake(rt);
     }
     atomic_fetch_add_explicit(&rt->parks, 1, memory_order_relaxed);

@@ -17,7 +17,7 @@
 #include "weft/base/check.h"
 #include "weft/base/print.h"
 
-enum { LIMIT_S = 120, MAX_TASKS = 4096 };
+enum { LIMIT_S = 50, MAX_TASKS = 4096 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;

@@ -15,7 +15,7 @@
 #include "weft/sched/task.h"
 
 /* Runs `fn(arg)` with `workers` workers and a quantum of `quantum_us`. Aborts
- * with a dump when it takes longer than 120 s. */
+ * with a dump when it takes longer than 50 s. */
 void storm_run(unsigned workers, unsigned quantum_us, void (*fn)(void *),
                void *arg);
 

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* weft_run() comes back whatever the other tasks are doing, and can be called
+ * again; the runtime at its limits. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/storm.h"
+#include "weft/base/check.h"
+#include "weft/sched/park.h"
+
+static _Atomic int ended;
+
+static void end(void) {
+    atomic_fetch_add_explicit(&ended, 1, memory_order_relaxed);
+}
+
+static void compute_until_cancelled(void *arg) {
+    while (!weft_cancelled()) {
+        STORM_CHECK();
+    }
+    end();
+}
+
+static void stay_parked(void *arg) {
+    while (weft_park(WEFT_FOREVER, "test") == 0) {
+    }
+    end();
+}
+
+static void stay_asleep(void *arg) {
+    WEFT_CHECK_OP(weft_sleep(1000 * WEFT_S), ==, -ECANCELED);
+    end();
+}
+
+static void *block(void *arg) {
+    struct timespec ts = {.tv_nsec = 20000000};
+    nanosleep(&ts, NULL);
+    return NULL;
+}
+
+static void stay_blocked(void *arg) {
+    weft_blocking(block, NULL);
+    end();
+}
+
+static void block_without_telling(void *arg) {
+    block(NULL);
+    end();
+}
+
+static void (*const kinds[])(void *) = {
+    compute_until_cancelled, stay_parked,           stay_asleep,
+    stay_blocked,            block_without_telling,
+};
+
+enum { KINDS = sizeof kinds / sizeof kinds[0] };
+
+static void start_all_and_return(void *arg) {
+    for (int i = 0; i < 4 * KINDS; i++) {
+        WEFT_CHECK_OP(weft_go(kinds[i % KINDS], NULL), ==, 0);
+    }
+    weft_sleep(*(int *)arg * WEFT_MS);
+}
+
+static void tasks_in_every_state_are_brought_to_their_end(void **state) {
+    for (unsigned workers = 1; workers <= 3; workers++) {
+        for (int ms = 0; ms <= 10; ms += 5) {
+            atomic_store_explicit(&ended, 0, memory_order_relaxed);
+            storm_run(workers, 200, start_all_and_return, &ms);
+            assert_int_equal(atomic_load_explicit(&ended, memory_order_relaxed),
+                             4 * KINDS);
+        }
+    }
+}
+
+static void nothing(void *arg) {
+}
+
+static void it_starts_and_ends_a_hundred_times(void **state) {
+    for (int i = 0; i < 100; i++) {
+        storm_run(1 + (unsigned)i % 4, 10000, nothing, NULL);
+    }
+}
+
+static void spawn_at_the_end(void *arg) {
+    if (!weft_cancelled()) {
+        weft_go(spawn_at_the_end, NULL);
+        weft_yield();
+    }
+    end();
+}
+
+static void leave_breeders_behind(void *arg) {
+    for (int i = 0; i < 10; i++) {
+        weft_go(spawn_at_the_end, NULL);
+    }
+    weft_sleep(2 * WEFT_MS);
+}
+
+static void tasks_that_are_born_late_are_born_cancelled(void **state) {
+    storm_run(2, 1000, leave_breeders_behind, NULL);
+}
+
+static _Atomic bool obstinate;
+
+static void never_end(void *arg) {
+    while (!atomic_load_explicit(&obstinate, memory_order_relaxed)) {
+        STORM_CHECK();
+    }
+}
+
+static void leave_one_behind(void *arg) {
+    weft_go(never_end, NULL);
+    weft_sleep(WEFT_MS);
+}
+
+/* In a child: what is left behind stays for the rest of the process. */
+static void a_task_that_does_not_end_is_left_behind(void **state) {
+    pid_t child = fork();
+    if (child == 0) {
+        struct weft_config config = {.workers = 2,
+                                     .shutdown_grace_ns = 20 * WEFT_MS};
+        int first = weft_run(&config, leave_one_behind, NULL);
+        int second = weft_run(NULL, nothing, NULL);
+        _exit(first == -EBUSY && second == 0 ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void *compute(void *arg) {
+    for (volatile int i = 0; i < 20000000; i++) {
+        STORM_CHECK();
+    }
+    end();
+    return arg;
+}
+
+static void count_threads(void *arg) {
+    struct weft_task *t[8];
+    struct weft_metrics m;
+    for (int i = 0; i < 8; i++) {
+        WEFT_CHECK_OP(weft_spawn(&t[i], compute, NULL, NULL), ==, 0);
+    }
+    for (int i = 0; i < 8; i++) {
+        WEFT_CHECK_OP(weft_join(t[i], NULL), ==, 0);
+        weft_metrics_read(&m);
+        WEFT_CHECK_OP(m.threads, <=, 4U);
+    }
+    *(uint64_t *)arg = m.skipped_at_cap;
+}
+
+/* Four threads, eight tasks that compute: past the cap they are not
+ * interrupted, and nothing else happens to them. */
+static void at_the_cap_preemptions_are_skipped_and_counted(void **state) {
+    struct weft_config config = {.workers = 2,
+                                 .max_threads = 4,
+                                 .quantum_ns = 200 * WEFT_US,
+                                 .min_slice_ns = 200 * WEFT_US};
+    uint64_t skipped = 0;
+    atomic_store_explicit(&ended, 0, memory_order_relaxed);
+    assert_int_equal(weft_run(&config, count_threads, &skipped), 0);
+    assert_int_equal(atomic_load_explicit(&ended, memory_order_relaxed), 8);
+    if (storm_has_signals()) {
+        assert_int_not_equal(skipped, 0);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tasks_in_every_state_are_brought_to_their_end),
+        cmocka_unit_test(it_starts_and_ends_a_hundred_times),
+        cmocka_unit_test(tasks_that_are_born_late_are_born_cancelled),
+        cmocka_unit_test(a_task_that_does_not_end_is_left_behind),
+        cmocka_unit_test(at_the_cap_preemptions_are_skipped_and_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -23,11 +24,15 @@ enum { ROUNDS = 60000, PAIRS = 8 };
 struct pair {
     struct weft_task *_Atomic task[2];
     _Atomic uint64_t turn;
+    _Atomic bool ready; /* both tasks are known */
 };
 
 static struct pair pairs[PAIRS];
 
 static void take_turns(struct pair *p, unsigned me) {
+    while (!atomic_load_explicit(&p->ready, memory_order_acquire)) {
+        weft_yield();
+    }
     for (uint64_t i = 0; i < ROUNDS; i++) {
         while (atomic_load_explicit(&p->turn, memory_order_acquire) % 2 != me) {
             WEFT_CHECK_OP(weft_park(WEFT_FOREVER, "turn"), ==, 0);
@@ -53,17 +58,14 @@ static void run_pairs(void *arg) {
     (void)arg;
     for (uintptr_t i = 0; i < PAIRS; i++) {
         atomic_store_explicit(&pairs[i].turn, 0, memory_order_relaxed);
-        /* Side 1 first; it waits for side 0, which is stored before its turn
-         * can come. */
-        for (int side = 1; side >= 0; side--) {
+        atomic_store_explicit(&pairs[i].ready, false, memory_order_relaxed);
+        for (int side = 0; side < 2; side++) {
             struct weft_task *t;
             WEFT_CHECK_OP(weft_spawn(&t, sides[side], (void *)i, NULL), ==, 0);
             atomic_store_explicit(&pairs[i].task[side], t,
-                                  memory_order_release);
-            if (side == 1) {
-                continue;
-            }
+                                  memory_order_relaxed);
         }
+        atomic_store_explicit(&pairs[i].ready, true, memory_order_release);
     }
     for (int i = 0; i < PAIRS; i++) {
         for (int side = 0; side < 2; side++) {

@@ -140,7 +140,7 @@ static void a_task_that_does_not_end_is_left_behind(void **state) {
 }
 
 static void *compute(void *arg) {
-    for (volatile int i = 0; i < 20000000; i++) {
+    for (volatile int i = 0; i < 3000000; i++) {
         STORM_CHECK();
     }
     end();

@@ -33,8 +33,7 @@
 
 #include "weft/demo_http/exchange.h"
 #include "weft/io/address.h"
-#include "weft/io/io.h"
-#include "weft/sched/task.h"
+#include "weft/weft.h"
 
 enum { IN_SIZE = 16 << 10, OUT_SIZE = 16 << 10 };
 

@@ -9,7 +9,7 @@
 
 #include "weft/demo_http/burn.h"
 #include "weft/demo_http/exchange.h"
-#include "weft/sched/task.h"
+#include "weft/weft.h"
 
 static const char kText[] = "text/plain; charset=utf-8";
 static const char kBytes[] = "application/octet-stream";

@@ -51,15 +51,15 @@ static enum http_head_event line_too_long(struct http_head *head) {
                   "the request line is longer than this server reads");
 }
 
-/* Keeps `length` bytes; false when the limit of that part is passed. */
+/* Keeps `length` bytes; false when the limit of that part is passed, having
+ * kept what is within it. */
 static bool keep(struct http_head *head, const char *data, size_t length) {
     size_t limit = head->line_length == 0 ? head->max_line : head->max_fields;
-    if (length > limit - (head->length - head->line_length)) {
-        return false;
-    }
-    memcpy(head->data + head->length, data, length);
-    head->length += length;
-    return true;
+    size_t room = limit - (head->length - head->line_length);
+    size_t kept = length < room ? length : room;
+    memcpy(head->data + head->length, data, kept);
+    head->length += kept;
+    return kept == length;
 }
 
 static enum http_head_event too_long(struct http_head *head) {

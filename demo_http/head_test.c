@@ -137,6 +137,11 @@ static void limits_hold_to_the_byte(void **state) {
     }
     memset(data, 'A', sizeof(data));
     refused(data, 65, 501);
+    refused(data, sizeof(data), 501);
+    memcpy(data, "GET /", 5);
+    refused(data, sizeof(data), 414);
+    memcpy(data, "G\r\nAA", 5);
+    refused(data, sizeof(data), 431);
 }
 
 static void a_reset_starts_anew(void **state) {

@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "weft/demo_http/exchange.h"
-#include "weft/preempt/mode.h"
-#include "weft/sched/runtime.h"
+#include "weft/weft.h"
 
 static const char kHome[] =
     "<!DOCTYPE html>\n"

@@ -16,10 +16,7 @@
 #include "weft/demo_http/burn.h"
 #include "weft/demo_http/connection.h"
 #include "weft/demo_http/stop.h"
-#include "weft/io/io.h"
-#include "weft/sched/task.h"
-#include "weft/sync/condition.h"
-#include "weft/sync/mutex.h"
+#include "weft/weft.h"
 
 /* How long to wait before asking for a descriptor again. */
 #define ACCEPT_PAUSE (20 * WEFT_MS)

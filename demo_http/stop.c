@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "weft/io/io.h"
+#include "weft/weft.h"
 
 static int pipe_ends[2] = {-1, -1}; /* nobody's after install */
 static _Atomic int signals;         /* any thread, atomic */

@@ -234,11 +234,6 @@ static int64_t seconds_now(void) {
     return ts.tv_sec;
 }
 
-static bool is_draining(struct http_connection *c) {
-    /* Relaxed: one request more or less. */
-    return atomic_load_explicit(&c->service->draining, memory_order_relaxed);
-}
-
 /* One line: peer [date] "method target" status bytes seconds. */
 static void write_log(struct http_connection *c, uint64_t ns) {
     char line[1024];
@@ -268,6 +263,7 @@ static void begin_response(struct http_connection *c, bool keep_alive) {
     http_date_update(&c->date, seconds_now());
     http_response_begin(&c->response, &c->out, &c->date, c->request.minor,
                         c->request.is_head, keep_alive);
+    c->response.ending = &c->service->draining;
 }
 
 static void count_response(struct http_connection *c) {
@@ -308,10 +304,9 @@ static struct http_problem problem_of(struct http_connection *c, int error) {
 /* Answers the request at hand. Returns whether another may follow. */
 static bool answer(struct http_connection *c) {
     struct http_request *r = &c->request;
-    bool keep_alive = r->keep_alive && !is_draining(c);
     /* Who waits for 100 may or may not send the body after another answer. */
     c->continued = !r->expect_continue || c->in_start < c->in_end;
-    begin_response(c, keep_alive && c->continued);
+    begin_response(c, r->keep_alive && c->continued);
     struct http_exchange exchange = {
         .request = r,
         .response = &c->response,

@@ -130,6 +130,11 @@ void http_response_begin(struct http_response *r, struct http_out *out,
 /* All of the head but the framing field and the empty line. */
 static void begin_head(struct http_response *r, int status, const char *type) {
     r->status = status;
+    /* Relaxed: a response more or less before the end. */
+    if (r->ending != NULL &&
+        atomic_load_explicit(r->ending, memory_order_relaxed)) {
+        r->keep_alive = false;
+    }
     if (status == 200) {
         PUT_LITERAL(r, "HTTP/1.1 200 OK\r\nServer: weft\r\nDate: ");
     } else {

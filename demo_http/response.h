@@ -16,6 +16,7 @@
 #ifndef WEFT_DEMO_HTTP_RESPONSE_H_
 #define WEFT_DEMO_HTTP_RESPONSE_H_
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,12 +41,13 @@ struct http_date {
 struct http_response {
     struct http_out *out;
     struct http_date *date;
-    int minor;         /* of the request: 0 or 1 */
-    bool head_only;    /* HEAD */
-    bool keep_alive;   /* settled when the head is written */
-    const char *allow; /* the value of Allow, or NULL */
-    bool retry;        /* Retry-After: 1 */
-    int status;        /* 0: no head yet */
+    int minor;                  /* of the request: 0 or 1 */
+    bool head_only;             /* HEAD */
+    bool keep_alive;            /* settled when the head is written */
+    const _Atomic bool *ending; /* NULL, or: no keep-alive once it is true */
+    const char *allow;          /* the value of Allow, or NULL */
+    bool retry;                 /* Retry-After: 1 */
+    int status;                 /* 0: no head yet */
     bool chunked;
     bool framed; /* by Content-Length, of which is left: */
     uint64_t promised;

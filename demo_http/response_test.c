@@ -90,6 +90,17 @@ static void connection_says_what_the_version_does_not(void **state) {
              "Connection: close\r\nContent-Length: 0\r\n\r\n");
 }
 
+static void a_server_that_ends_keeps_nothing_alive(void **state) {
+    _Atomic bool ending = false;
+    begin(1, false, true);
+    r.ending = &ending;
+    atomic_store_explicit(&ending, true, memory_order_relaxed);
+    http_respond(&r, 200, NULL, "", 0);
+    was_sent("HTTP/1.1 200 OK\r\n" COMMON
+             "Connection: close\r\nContent-Length: 0\r\n\r\n");
+    assert_false(r.keep_alive);
+}
+
 static void chunks_are_framed_and_ended(void **state) {
     begin(1, false, true);
     http_respond_chunked(&r, 200, "text/plain");
@@ -206,6 +217,7 @@ int main(void) {
         cmocka_unit_test(a_small_response_is_one_write),
         cmocka_unit_test(head_gets_the_head_of_its_get),
         cmocka_unit_test(connection_says_what_the_version_does_not),
+        cmocka_unit_test(a_server_that_ends_keeps_nothing_alive),
         cmocka_unit_test(chunks_are_framed_and_ended),
         cmocka_unit_test(http_1_0_gets_no_chunks),
         cmocka_unit_test(errors_say_what_was_wrong),

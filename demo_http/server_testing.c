@@ -76,8 +76,8 @@ bool server_said(struct server_child *s, const char *text) {
     return false;
 }
 
-void server_start(struct server_child *s, int descriptors,
-                  const char *const *flags) {
+void server_start_only(struct server_child *s, int descriptors,
+                       const char *const *flags) {
     int ends[2];
     memset(s, 0, sizeof(*s));
     assert_int_equal(pipe(ends), 0);
@@ -92,6 +92,11 @@ void server_start(struct server_child *s, int descriptors,
     assert_true(s->pid > 0);
     close(ends[1]);
     s->output = ends[0];
+}
+
+void server_start(struct server_child *s, int descriptors,
+                  const char *const *flags) {
+    server_start_only(s, descriptors, flags);
     if (!server_said(s, "/\n")) {
         fail_msg("the server did not start: %s", s->log);
     }
@@ -118,7 +123,9 @@ int server_end(struct server_child *s, int signal_number) {
         waitpid(s->pid, &status, 0);
         fail_msg("the server did not end: %s", s->log);
     }
-    read_log(s, 0);
+    for (int i = 0; i < 10; i++) {
+        read_log(s, 0);
+    }
     close(s->output);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }

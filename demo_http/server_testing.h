@@ -31,6 +31,10 @@ struct reply {
 void server_start(struct server_child *server, int descriptors,
                   const char *const *flags);
 
+/* The same, for a server that will not get as far as listening. */
+void server_start_only(struct server_child *server, int descriptors,
+                       const char *const *flags);
+
 /* Sends `signal_number` unless it is 0, and waits for the end. Returns the exit
  * code; the number of a signal that ended it counts as 1000 and more. */
 int server_end(struct server_child *server, int signal_number);

@@ -73,9 +73,12 @@ static bool is_closed(const struct weft_channel *ch) {
     return atomic_load_explicit(&ch->closed, memory_order_relaxed);
 }
 
-/* A value of size 0 may be NULL, which memcpy() must not see. */
+/* Pointers and the like without a call. A value of size 0 may be NULL, which
+ * memcpy() must not see. */
 static void copy(const struct weft_channel *ch, void *to, const void *from) {
-    if (ch->size > 0) {
+    if (WEFT_LIKELY(ch->size == sizeof(void *))) {
+        memcpy(to, from, sizeof(void *));
+    } else if (ch->size > 0) {
         memcpy(to, from, ch->size);
     }
 }

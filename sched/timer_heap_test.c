@@ -84,10 +84,10 @@ static void random_operations_agree_with_a_model(void **state) {
     struct weft_timer_heap h;
     uint64_t seed = 0x9e3779b97f4a7c15;
     weft_timer_heap_init(&h);
-    for (int step = 0; step < 40000; step++) {
+    for (int step = 0; step < 20000; step++) {
         /* In waves: mostly inserts, then mostly removals, across the edge of
          * the first block. */
-        bool filling = (step / 2000) % 2 == 0;
+        bool filling = (step / 1000) % 2 == 0;
         int i = (int)(random_next(&seed) % MODEL_NODES);
         unsigned dice = (unsigned)(random_next(&seed) % 8);
         if (dice < (filling ? 6u : 2u)) {

@@ -185,6 +185,7 @@ struct weft_processor {
     _Alignas(WEFT_CACHE_LINE) _Atomic(struct weft_worker *) worker;
     _Atomic(struct weft_task *) slot; /* LIFO: the last made ready here */
     _Atomic uint64_t seq; /* owner writes: a new slice has begun */
+    _Atomic uint64_t began; /* owner writes: when, if it is a hog's; else 0 */
     _Atomic uint64_t asked_seq; /* the monitor writes: this slice is over */
 
     /* Owner. */
@@ -330,8 +331,13 @@ static inline void weft_task_become(struct weft_task *t,
     atomic_store_explicit(&t->state, (uint32_t)to, memory_order_relaxed);
 }
 
-/* A slice begins on `p` with `t`. Owner. */
-static inline void weft_slice_begin(struct weft_processor *p) {
+/* A slice of `t` begins on `p`. For a hog, which costs microseconds to take up
+ * again, the clock is read; other tasks are too quick for that. Owner. */
+static inline void weft_slice_begin(struct weft_processor *p,
+                                    const struct weft_task *t) {
+    atomic_store_explicit(&p->began,
+                          WEFT_UNLIKELY(t->hog) ? weft_clock_now() : 0,
+                          memory_order_relaxed);
     atomic_store_explicit(
         &p->seq, atomic_load_explicit(&p->seq, memory_order_relaxed) + 1,
         memory_order_relaxed);

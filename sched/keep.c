@@ -59,7 +59,7 @@ static void sleep_with_task(struct weft_worker *w, struct weft_task *t) {
     t->bound = NULL;
     weft_task_become(t, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
     weft_processor_take(w, p);
-    weft_slice_begin(p);
+    weft_slice_begin(p, t);
 }
 
 static void bind_and_queue(struct weft_worker *w, struct weft_task *t) {
@@ -93,14 +93,14 @@ WEFT_TEXT void weft_keep(struct weft_worker *w) {
     struct weft_task *t = weft_worker_task(w);
     struct weft_task *n = weft_pick(p);
     if (n == NULL) {
-        weft_slice_begin(p); /* nobody waits any more */
+        weft_slice_begin(p, t); /* nobody waits any more */
         return;
     }
     struct weft_worker *to = n->bound != NULL ? n->bound : weft_spare_pop(rt);
     if (WEFT_UNLIKELY(to == NULL)) {
         weft_put_back(rt, n);
         atomic_fetch_add_explicit(&rt->skipped, 1, memory_order_relaxed);
-        weft_slice_begin(p);
+        weft_slice_begin(p, t);
         return;
     }
     t->hog = true;
@@ -142,7 +142,7 @@ WEFT_TEXT void weft_worker_regain(struct weft_worker *w) {
             : weft_idle_pop(rt);
     if (p != NULL) {
         weft_processor_take(w, p);
-        weft_slice_begin(p);
+        weft_slice_begin(p, t);
         return;
     }
     atomic_store_explicit(&w->status, WEFT_WORKER_KEPT, memory_order_relaxed);

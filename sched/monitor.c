@@ -12,7 +12,8 @@
  * every processor is taken by tasks that compute.
  *
  * The age of a slice is measured from the first tick that saw it, so that
- * switching tasks needs no clock: it is at most one tick too young.
+ * switching tasks needs no clock: it is at most one tick too young. For a hog
+ * the processor notes when it began.
  *
  * When all processors are idle it sleeps until somebody takes one (IDLE_TICKS
  * later, so that a program that naps a little does not pay for two wake-ups
@@ -87,16 +88,16 @@ static uint64_t look_at(struct weft_runtime *rt, struct weft_processor *p,
         return WEFT_FOREVER;
     }
     if (seq != p->seen_seq) {
+        uint64_t began = atomic_load_explicit(&p->began, memory_order_relaxed);
         p->seen_seq = seq;
-        p->seen_at = now;
-        return now + tick;
+        p->seen_at = began != 0 && began < now ? began : now;
     }
     atomic_fetch_add_explicit(&rt->checks, 1, memory_order_relaxed);
     if (atomic_load_explicit(&w->processor, memory_order_relaxed) != p ||
         atomic_load_explicit(&w->task, memory_order_relaxed) == NULL) {
         return now + tick;
     }
-    uint64_t age = now - p->seen_at;
+    uint64_t age = now > p->seen_at ? now - p->seen_at : 0;
     bool light = weft_light_waiting(rt, p);
     bool hogs = weft_global_length(&rt->hogs) > 0;
     uint64_t allowed = light ? rt->config.min_slice_ns : rt->config.quantum_ns;

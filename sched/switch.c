@@ -89,7 +89,7 @@ static void switch_to(struct weft_worker *w, struct weft_task *n,
     } else {
         weft_task_become(n, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
         atomic_store_explicit(&w->task, n, memory_order_relaxed);
-        weft_slice_begin(weft_worker_processor(w));
+        weft_slice_begin(weft_worker_processor(w), n);
         to = &n->context;
     }
     if (after == WEFT_AFTER_EXIT) {

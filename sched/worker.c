@@ -271,7 +271,7 @@ static void run(struct weft_worker *w, struct weft_task *t) {
     }
     weft_task_become(t, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
     atomic_store_explicit(&w->task, t, memory_order_relaxed);
-    weft_slice_begin(weft_worker_processor(w));
+    weft_slice_begin(weft_worker_processor(w), t);
     weft_context_switch(&w->native, &t->context);
     weft_switch_finish();
 }

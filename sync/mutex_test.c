@@ -159,6 +159,52 @@ static void nobody_starves_beside_tasks_that_never_rest(void **state) {
     weft_test_run(starves, NULL);
 }
 
+/* Lets others run while it holds the mutex, and at no other time: whoever is
+ * woken for it always comes too late. */
+static void never_free(void *arg) {
+    struct weft_task *tasks[TASKS];
+    atomic_store(&had_it, 0);
+    weft_mutex_lock(&m);
+    for (int i = 0; i < TASKS; i++) {
+        tasks[i] = weft_test_spawn(wants_it_once, NULL);
+    }
+    while (atomic_load(&had_it) < TASKS) {
+        weft_yield();
+        weft_mutex_unlock(&m);
+        weft_mutex_lock(&m);
+    }
+    weft_mutex_unlock(&m);
+    for (int i = 0; i < TASKS; i++) {
+        weft_test_join(tasks[i]);
+    }
+}
+
+static void who_always_comes_too_late_is_handed_the_mutex(void **state) {
+    weft_test_run_stepwise(never_free, NULL);
+}
+
+static void wakes_one(void *arg) {
+    struct weft_task *tasks[3];
+    weft_mutex_lock(&m);
+    for (uint32_t i = 0; i < 3; i++) {
+        tasks[i] = weft_test_spawn(locks, NULL);
+        weft_test_await_count(&m.waiters, i + 1);
+    }
+    for (int i = 0; i < 3; i++) {
+        weft_mutex_unlock(&m);
+        weft_test_await_count(&m.waiters, 2);
+        weft_mutex_lock(&m); /* overtakes the one that is on its way */
+    }
+    weft_mutex_unlock(&m);
+    for (int i = 0; i < 3; i++) {
+        weft_test_join(tasks[i]);
+    }
+}
+
+static void one_waiter_is_woken_at_a_time(void **state) {
+    weft_test_run_stepwise(wakes_one, NULL);
+}
+
 /* Locks with deadlines that are about as long as the mutex is held. */
 static void *locks_if_in_time(void *arg) {
     uint64_t seed = (uint64_t)(uintptr_t)arg;
@@ -273,6 +319,8 @@ int main(void) {
         cmocka_unit_test(a_held_mutex_is_waited_for_until_the_deadline),
         cmocka_unit_test(a_cancelled_task_still_gets_the_mutex),
         cmocka_unit_test(nobody_starves_beside_tasks_that_never_rest),
+        cmocka_unit_test(who_always_comes_too_late_is_handed_the_mutex),
+        cmocka_unit_test(one_waiter_is_woken_at_a_time),
         cmocka_unit_test(deadlines_that_race_with_unlocks_lose_no_wakeup),
         cmocka_unit_test(the_last_user_may_free_it_at_once),
         cmocka_unit_test(misuse_stops_with_a_sentence),

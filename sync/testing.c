@@ -26,6 +26,14 @@ void weft_test_run(void (*fn)(void *), void *arg) {
     assert_int_equal(weft_run(&config, fn, arg), 0);
 }
 
+void weft_test_run_stepwise(void (*fn)(void *), void *arg) {
+    static const struct weft_config stepwise = {
+        .workers = 1,
+        .preempt = WEFT_PREEMPT_OFF,
+    };
+    assert_int_equal(weft_run(&stepwise, fn, arg), 0);
+}
+
 static void child(void (*fn)(void *), bool as_task, int out) {
     struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);

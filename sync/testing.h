@@ -22,6 +22,10 @@
 /* Runs `fn` as the first task on 2 workers with a quantum of 50 us. */
 void weft_test_run(void (*fn)(void *), void *arg);
 
+/* The same on 1 worker that takes no task off its processor: what happens
+ * between two waits is one step. */
+void weft_test_run_stepwise(void (*fn)(void *), void *arg);
+
 /* Runs `fn` in a child process, as a task or as it is, and asserts that it
  * aborts and that what it prints contains `sentence`. */
 void weft_test_stops(void (*fn)(void *), bool as_task, const char *sentence);

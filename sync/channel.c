@@ -199,13 +199,16 @@ int weft_channel_new(struct weft_channel **out, size_t capacity, size_t size) {
 }
 
 void weft_channel_free(struct weft_channel *ch) {
-    if (ch != NULL) {
-        if (weft_wait_list_first(&ch->waiters) != NULL) {
-            weft_fatal("weft_channel_free: %u tasks wait in the channel",
-                       ch->waiters.count);
-        }
-        free(ch);
+    if (ch == NULL) {
+        return;
     }
+    weft_wait_list_enter(&ch->waiters);
+    if (weft_wait_list_first(&ch->waiters) != NULL) {
+        weft_fatal("weft_channel_free: %u tasks wait in the channel",
+                   ch->waiters.count);
+    }
+    weft_wait_list_leave(&ch->waiters);
+    free(ch);
 }
 
 int weft_channel_send(struct weft_channel *ch, const void *value) {

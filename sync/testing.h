@@ -14,7 +14,7 @@
 
 /* Rounds of a storm: fewer where everything is slower. */
 #if WEFT_ASAN || WEFT_TSAN || !defined(__x86_64__)
-#define WEFT_TEST_ROUNDS(n) ((n) / 20)
+#define WEFT_TEST_ROUNDS(n) ((n) / 5)
 #else
 #define WEFT_TEST_ROUNDS(n) (n)
 #endif

@@ -112,9 +112,11 @@ static void dump_task(void *fd, const struct weft_stack *stack) {
 
 void weft_dump(int fd) {
     weft_runtime_enter();
+    /* Acquire: pairs with the release in weft_run(). */
     struct weft_runtime *rt =
         atomic_load_explicit(&weft_runtime_current, memory_order_acquire);
     if (rt != NULL) {
+        /* Acquire: pairs with the release in start_worker(). */
         uint32_t n =
             atomic_load_explicit(&rt->worker_count, memory_order_acquire);
         weft_print(fd,
@@ -127,7 +129,8 @@ void weft_dump(int fd) {
                    rt->poll_seat);
         for (unsigned i = 0; i < rt->processor_count; i++) {
             struct weft_processor *p = &rt->processors[i];
-            /* Acquire: pairs with the release in weft_processor_give(). */
+            /* Acquire: pairs with the releases in weft_processor_give() and
+             * _take(). */
             struct weft_worker *w =
                 atomic_load_explicit(&p->worker, memory_order_acquire);
             weft_print(fd, "processor %u worker %d queue %u slot %s seq %llu\n",

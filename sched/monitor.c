@@ -80,7 +80,7 @@ static void preempt(struct weft_runtime *rt, struct weft_processor *p,
 /* Looks at `p`; returns when it wants to be looked at again. */
 static uint64_t look_at(struct weft_runtime *rt, struct weft_processor *p,
                         uint64_t now, uint64_t tick) {
-    /* Acquire: pairs with the release in weft_processor_give(). */
+    /* Acquire: pairs with the releases in weft_processor_give() and _take(). */
     struct weft_worker *w =
         atomic_load_explicit(&p->worker, memory_order_acquire);
     uint64_t seq = atomic_load_explicit(&p->seq, memory_order_relaxed);
@@ -127,6 +127,7 @@ static void stop_strays(struct weft_runtime *rt, uint64_t now) {
         rt->config.preempt != WEFT_PREEMPT_SIGNAL) {
         return;
     }
+    /* Acquire: pairs with the release in start_worker(). */
     uint32_t n = atomic_load_explicit(&rt->worker_count, memory_order_acquire);
     for (uint32_t i = 0; i < n; i++) {
         struct weft_worker *w =

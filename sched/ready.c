@@ -106,8 +106,8 @@ WEFT_TEXT void weft_processor_give(struct weft_processor *p,
                                    struct weft_worker *to,
                                    struct weft_task *next) {
     p->next = next;
-    /* Release: pairs with the acquires of who looks at it from outside (the
-     * monitor, metrics). */
+    /* Release: pairs with the acquires in look_at() (monitor.c) and in
+     * weft_dump(). */
     atomic_store_explicit(&p->worker, to, memory_order_release);
     /* The last store: from here on `p` is the other's. */
     weft_handover_give(&to->handover, p);
@@ -152,7 +152,8 @@ static bool start_searcher(struct weft_runtime *rt) {
 WEFT_TEXT void weft_wake(struct weft_runtime *rt) {
     for (;;) {
         uint32_t none = 0;
-        /* Pairs with the fence in go_idle() (worker.c): see the columns above. */
+        /* Pairs with the fences in go_idle(), see the columns above, in
+         * poll_and_sleep() and in sleep_as_spare() (worker.c). */
         atomic_thread_fence(memory_order_seq_cst);
         if (WEFT_LIKELY(atomic_load_explicit(&rt->idle.processors,
                                              memory_order_relaxed) == 0 ||
@@ -198,6 +199,7 @@ static bool is_ordinary(const struct weft_task *t) {
 WEFT_TEXT void weft_ready(struct weft_worker *w, struct weft_task *t) {
     struct weft_processor *p = w == NULL ? NULL : weft_worker_processor(w);
     if (p == NULL || !is_ordinary(t)) {
+        /* Acquire: pairs with the release in weft_run(). */
         struct weft_runtime *rt =
             w != NULL ? w->runtime
                       : atomic_load_explicit(&weft_runtime_current,
@@ -206,8 +208,9 @@ WEFT_TEXT void weft_ready(struct weft_worker *w, struct weft_task *t) {
         weft_wake(rt);
         return;
     }
-    /* Release: pairs with the acquires in take_slot() (pick.c) and in
-     * steal_slot() (worker.c). */
+    /* Release: pairs with the acquires in take_slot() (pick.c), in steal_slot()
+     * (worker.c), in weft_processor_hand_off(), and here, where the one before
+     * is taken out again, perhaps another worker's. */
     struct weft_task *old =
         atomic_load_explicit(&p->slot, memory_order_relaxed) == NULL
             ? NULL
@@ -287,6 +290,7 @@ WEFT_TEXT void weft_processor_hand_off(struct weft_runtime *rt,
     struct weft_batch all;
     weft_batch_init(&all);
     weft_local_drain(&p->queue, &all);
+    /* Acquire: pairs with the release in weft_ready(). */
     struct weft_task *slot =
         atomic_exchange_explicit(&p->slot, NULL, memory_order_acquire);
     if (slot != NULL) {

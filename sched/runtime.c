@@ -73,6 +73,7 @@ static void *run_first(void *first) {
     struct first *f = first;
     f->fn(f->arg);
     weft_cancel_all(f->rt);
+    /* Release: pairs with the acquire in wait_for_tasks(). */
     atomic_store_explicit(&f->rt->all_ended, 1, memory_order_release);
     weft_futex_wake(&f->rt->all_ended, 1);
     return NULL;
@@ -209,6 +210,7 @@ static bool stop(struct weft_runtime *rt) {
 
 int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg) {
     struct weft_runtime *rt = NULL;
+    /* Acquire: pairs with the release of 0 below, of the runtime before. */
     if (weft_self() != NULL ||
         atomic_exchange_explicit(&running, 1, memory_order_acquire) != 0) {
         return -EALREADY;
@@ -217,7 +219,7 @@ int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg) {
     if (error == 0) {
         struct first first = {fn, arg, rt};
         /* Release: pairs with the acquires of foreign threads (runtime_of(),
-         * weft_ready()). */
+         * weft_ready(), weft_metrics_read(), weft_dump()). */
         atomic_store_explicit(&weft_runtime_current, rt, memory_order_release);
         error = start(rt, &first);
         if (error == 0) {
@@ -225,6 +227,7 @@ int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg) {
         }
         bool all = weft_tasks_all_ended(rt);
         bool clean = stop(rt);
+        /* Nothing rests on this order: NULL leads nowhere. */
         atomic_store_explicit(&weft_runtime_current, NULL,
                               memory_order_release);
         if (clean && all) {
@@ -234,6 +237,7 @@ int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg) {
             error = -EBUSY;
         }
     }
+    /* Release: pairs with the acquire above, of the next runtime. */
     atomic_store_explicit(&running, 0, memory_order_release);
     return error;
 }

@@ -226,8 +226,9 @@ WEFT_TEXT void weft_task_ended(struct weft_worker *w, struct weft_task *t) {
     struct weft_processor *p = weft_worker_processor(w);
     weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_DEAD);
     /* Release: the result is seen by who joins; pairs with the acquires in
-     * weft_join_until() and weft_detach(). Acquire: pairs with the release
-     * there of who joins. */
+     * weft_join_until() and weft_detach(). Acquire: pairs with the releases
+     * there: who joins or detached has done with the record what it did before
+     * it is woken, or the record used again. */
     uintptr_t joiner = atomic_exchange_explicit(&t->joiner, WEFT_JOIN_DONE,
                                                 memory_order_acq_rel);
     if (joiner == WEFT_JOIN_DETACHED) {
@@ -273,10 +274,13 @@ int weft_join_until(struct weft_task *task, void **result, uint64_t deadline) {
         }
         return -EBUSY;
     }
+    /* Acquire: pairs with the release in weft_task_ended(). */
     while (atomic_load_explicit(&task->joiner, memory_order_acquire) !=
            WEFT_JOIN_DONE) {
         int error = weft_park(deadline, "join");
         uintptr_t me = (uintptr_t)self;
+        /* Both as in the exchange above; the next to join or to detach goes on
+         * from here. */
         if (error != 0 && atomic_compare_exchange_strong_explicit(
                               &task->joiner, &me, WEFT_JOIN_NOBODY,
                               memory_order_acq_rel, memory_order_acquire)) {
@@ -296,7 +300,8 @@ int weft_join(struct weft_task *task, void **result) {
 
 int weft_detach(struct weft_task *task) {
     uintptr_t seen = WEFT_JOIN_NOBODY;
-    /* Acquire: pairs with the release in weft_task_ended(). */
+    /* Release: pairs with the acquire in weft_task_ended(), which uses the
+     * record again. Acquire: pairs with the release there. */
     if (atomic_compare_exchange_strong_explicit(
             &task->joiner, &seen, WEFT_JOIN_DETACHED, memory_order_acq_rel,
             memory_order_acquire)) {

@@ -40,7 +40,7 @@ static void *thread_main(void *worker) {
     weft_worker_main(w);
     weft_overflow_thread_fini();
     weft_thread_leave();
-    /* Release: pairs with the acquire in weft_threads_stop(). */
+    /* Release: pairs with the acquire in all_gone(). */
     atomic_store_explicit(&w->ended, 1, memory_order_release);
     return NULL;
 }
@@ -70,7 +70,8 @@ static int start_worker(struct weft_runtime *rt) {
     while (!atomic_load_explicit(&w->started, memory_order_acquire)) {
         weft_futex_wait(&w->started, 0, WEFT_FOREVER);
     }
-    /* Release: pairs with the acquires of who walks the workers. */
+    /* Release: pairs with the acquires of who walks the workers: stop_strays()
+     * (monitor.c), add_workers() and weft_dump() (metrics.c). */
     atomic_store_explicit(&rt->workers[index], w, memory_order_relaxed);
     atomic_store_explicit(&rt->worker_count, index + 1, memory_order_release);
     weft_spare_push(w);
@@ -106,7 +107,8 @@ static uint64_t spawner_tick(void *runtime, uint64_t now) {
     return error == 0 ? WEFT_FOREVER : weft_clock_now() + RETRY_AFTER;
 }
 
-/* Spares have become few: have some made. Any thread; a signal handler. */
+/* Spares have become few: have some made. Any thread; a signal handler. The
+ * exchange pairs with the fence in spawner_tick(). */
 WEFT_TEXT void weft_threads_want(struct weft_runtime *rt) {
     if (WEFT_UNLIKELY(wants_more(rt)) &&
         atomic_exchange_explicit(&rt->spares_wanted, 1,
@@ -138,6 +140,7 @@ static bool all_gone(struct weft_runtime *rt) {
     for (uint32_t i = 0; i < n; i++) {
         struct weft_worker *w =
             atomic_load_explicit(&rt->workers[i], memory_order_relaxed);
+        /* Acquire: pairs with the release in thread_main(). */
         if (!atomic_load_explicit(&w->ended, memory_order_acquire)) {
             return false;
         }
@@ -149,6 +152,8 @@ static bool all_gone(struct weft_runtime *rt) {
  * still run or sleep with a task, 1 s later. */
 bool weft_threads_stop(struct weft_runtime *rt) {
     uint64_t deadline = weft_clock_now() + WEFT_S;
+    /* Nothing rests on this order: the kick and the mailboxes below hand it to
+     * those who sleep, the others see it when they next look. */
     atomic_store_explicit(&rt->stopped, 1, memory_order_seq_cst);
     weft_timer_stop(&rt->spawner);
     do {

@@ -55,7 +55,8 @@ WEFT_TEXT uint64_t weft_timers_next(struct weft_runtime *rt) {
 
 /* A timer at `deadline` is in its heap: does somebody sleep past it? */
 WEFT_TEXT void weft_poller_nudge(struct weft_runtime *rt, uint64_t deadline) {
-    /* Pairs with the fence in poll_and_sleep(): see the columns above. */
+    /* Pairs with the fences in poll_and_sleep(), see the columns above, and in
+     * poll() (monitor.c). */
     atomic_thread_fence(memory_order_seq_cst);
     if (deadline <
             atomic_load_explicit(&rt->poll_until, memory_order_relaxed) ||

@@ -73,7 +73,7 @@ static uint64_t look(const struct weft_mutex *m) {
     return atomic_load_explicit(&m->word, memory_order_relaxed);
 }
 
-/* Acquire: pairs with the release in let_go(). */
+/* Acquire: pairs with the releases in let_go() and weft_mutex_unlock(). */
 static bool change(struct weft_mutex *m, uint64_t *word, uint64_t next) {
     return atomic_compare_exchange_weak_explicit(
         &m->word, word, next, memory_order_acquire, memory_order_relaxed);
@@ -155,7 +155,7 @@ static WEFT_NOINLINE int lock_slowly(struct weft_mutex *m, uint64_t self,
 void weft_mutex_lock(struct weft_mutex *m) {
     uint64_t self = self_word("weft_mutex_lock");
     uint64_t word = 0;
-    /* Acquire: pairs with the release in let_go(). */
+    /* Acquire: pairs with the releases in let_go() and weft_mutex_unlock(). */
     if (WEFT_UNLIKELY(!atomic_compare_exchange_strong_explicit(
             &m->word, &word, self, memory_order_acquire,
             memory_order_relaxed))) {

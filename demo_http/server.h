@@ -12,8 +12,8 @@
 /* Serves as `options` say until a signal ends it. Prints the address on
  * standard output when it listens; problems go to standard error. Returns what
  * the process should exit with: 0 when all requests were finished, 1 when it
- * could not listen or had to cut some. Context: task, may switch; the handler
- * of http_stop_install() is in place. */
+ * could not listen or had to cut some. Context: task, may switch, after
+ * http_stop_install(). */
 int http_server_run(const struct http_options *options);
 
 #endif

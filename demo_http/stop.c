@@ -1,42 +1,58 @@
 /* SPDX-License-Identifier: MIT */
-/* A self-pipe rather than a signalfd: that one would need both signals blocked
- * in every thread of the process, and the second signal could not end it. */
+/* A thread of its own in sigwait(), which knows nothing of weft.
+ *
+ * Rejected: a handler that writes into the pipe. It would run on whatever task
+ * is interrupted, and ThreadSanitizer delivers signals only to threads that
+ * call into libc, which an idle runtime does not. Rejected: a signalfd that a
+ * task reads. The second signal would need the runtime to be well. */
 #define _GNU_SOURCE
 #include "weft/demo_http/stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <unistd.h>
 
 #include "weft/weft.h"
 
-static int pipe_ends[2] = {-1, -1}; /* nobody's after install */
-static _Atomic int signals;         /* any thread, atomic */
+static int pipe_ends[2] = {-1, -1}; /* fixed after install */
 
-static void on_signal(int number) {
-    if (atomic_fetch_add_explicit(&signals, 1, memory_order_relaxed) > 0) {
-        _exit(128 + number);
-    }
-    int saved = errno;
+static void our_signals(sigset_t *set) {
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+}
+
+static void *watch(void *arg) {
+    sigset_t set;
+    int number = 0;
+    our_signals(&set);
+    sigwait(&set, &number);
     unsigned char byte = (unsigned char)number;
     /* An empty pipe takes a byte. */
-    if (write(pipe_ends[1], &byte, 1) != 1) {
-        _exit(128 + number);
+    if (write(pipe_ends[1], &byte, 1) == 1) {
+        sigwait(&set, &number);
     }
-    errno = saved;
+    _exit(128 + number);
+    return arg;
 }
 
 int http_stop_install(void) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigfillset(&action.sa_mask);
-    if (pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK) != 0 ||
-        sigaction(SIGTERM, &action, NULL) != 0 ||
-        sigaction(SIGINT, &action, NULL) != 0) {
+    sigset_t set;
+    pthread_t thread;
+    our_signals(&set);
+    if (pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK) != 0) {
         return -errno;
     }
-    return 0;
+    int error = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (error == 0) {
+        error = pthread_create(&thread, NULL, watch, NULL);
+    }
+    if (error == 0) {
+        error = pthread_detach(thread);
+    }
+    return -error;
 }
 
 int http_stop_wait(void) {

@@ -17,6 +17,7 @@ extern "C" {
 #include "weft/sched/park.h"
 #include "weft/sched/runtime.h"
 #include "weft/sched/task.h"
+#include "weft/sync/channel.h"
 }
 
 namespace {
@@ -145,6 +146,45 @@ void BM_park_ping_pong_2_workers(benchmark::State &state) {
     Run(state, 2, PingPong);
 }
 BENCHMARK(BM_park_ping_pong_2_workers)->UseRealTime();
+
+weft_channel *there, *back;
+
+void *EchoChannel(void *) {
+    uintptr_t value;
+    while (weft_channel_recv(there, &value) == 0) {
+        weft_channel_send(back, &value);
+    }
+    return nullptr;
+}
+
+/* One iteration: a value there and back through two channels of one slot. */
+void Channel(benchmark::State &state) {
+    weft_task *echo;
+    uintptr_t value = 0;
+    if (weft_channel_new(&there, 1, sizeof value) != 0 ||
+        weft_channel_new(&back, 1, sizeof value) != 0 ||
+        weft_spawn(&echo, EchoChannel, nullptr, nullptr) != 0) {
+        abort();
+    }
+    for (auto _ : state) {
+        weft_channel_send(there, &value);
+        weft_channel_recv(back, &value);
+    }
+    weft_channel_close(there);
+    weft_join(echo, nullptr);
+    weft_channel_free(there);
+    weft_channel_free(back);
+}
+
+void BM_channel_round_trip(benchmark::State &state) {
+    Run(state, 1, Channel);
+}
+BENCHMARK(BM_channel_round_trip)->UseRealTime();
+
+void BM_channel_round_trip_2_workers(benchmark::State &state) {
+    Run(state, 2, Channel);
+}
+BENCHMARK(BM_channel_round_trip_2_workers)->UseRealTime();
 
 void *Fib(void *arg) {
     uintptr_t n = reinterpret_cast<uintptr_t>(arg);

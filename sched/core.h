@@ -21,6 +21,7 @@
  *   switch.c   from one task to the next: yield, park, exit
  *   ready.c    making tasks runnable, and waking a worker for them
  *   pick.c     which task is next: all the policy of the queues
+ *   share.c    how light tasks and hogs share a processor
  *   worker.c   the loop of a worker with nothing to run: steal, poll, sleep
  *   keep.c     involuntary preemption, processors lost and given
  *   monitor.c  quanta, wake-up preemption, blocked workers, forgotten polling
@@ -186,6 +187,7 @@ struct weft_processor {
     _Atomic(struct weft_task *) slot; /* LIFO: the last made ready here */
     _Atomic uint64_t seq; /* owner writes: a new slice has begun */
     _Atomic uint64_t began; /* owner writes: when, if it is a hog's; else 0 */
+    _Atomic uint64_t protect; /* owner writes: ns of it that are the hog's own */
     _Atomic uint64_t asked_seq; /* the monitor writes: this slice is over */
 
     /* Owner. */
@@ -194,6 +196,8 @@ struct weft_processor {
     struct weft_task *next; /* what its next worker is to run, or NULL */
     uint32_t picks;
     uint32_t slot_streak; /* tasks taken from the slot in a row */
+    uint64_t light_since; /* when the last hog's slice ended; see share.c */
+    int64_t credit;       /* ns that light tasks may run before hogs */
     struct weft_batch free_tasks; /* records, of the default stack size */
     uint64_t next_id, last_id;    /* ids that are its to give */
     struct weft_processor *idle_next; /* under idle.lock */
@@ -331,13 +335,20 @@ static inline void weft_task_become(struct weft_task *t,
     atomic_store_explicit(&t->state, (uint32_t)to, memory_order_relaxed);
 }
 
-/* A slice of `t` begins on `p`. For a hog, which costs microseconds to take up
- * again, the clock is read; other tasks are too quick for that. Owner. */
+/* share.c */
+void weft_share_switch(struct weft_processor *p, const struct weft_task *t);
+bool weft_share_hog_due(struct weft_processor *p);
+
+/* A slice of `t` begins on `p`. Where hogs are involved, which cost microseconds
+ * to take up again, the clock is read; other tasks are too quick for that.
+ * Owner. */
 static inline void weft_slice_begin(struct weft_processor *p,
                                     const struct weft_task *t) {
-    atomic_store_explicit(&p->began,
-                          WEFT_UNLIKELY(t->hog) ? weft_clock_now() : 0,
-                          memory_order_relaxed);
+    if (WEFT_UNLIKELY(
+            t->hog ||
+            atomic_load_explicit(&p->began, memory_order_relaxed) != 0)) {
+        weft_share_switch(p, t);
+    }
     atomic_store_explicit(
         &p->seq, atomic_load_explicit(&p->seq, memory_order_relaxed) + 1,
         memory_order_relaxed);
@@ -345,10 +356,11 @@ static inline void weft_slice_begin(struct weft_processor *p,
 }
 
 /* switch.c */
-void weft_switch_away(struct weft_worker *w, enum weft_after after);
+struct weft_worker *weft_switch_away(struct weft_worker *w,
+                                     enum weft_after after);
 struct weft_worker *weft_switch_finish(void);
 void weft_task_begin(void *task);
-void weft_yield_inside(struct weft_worker *w);
+struct weft_worker *weft_yield_inside(struct weft_worker *w);
 
 /* ready.c */
 void weft_ready(struct weft_worker *w, struct weft_task *t);

@@ -77,6 +77,18 @@ static void preempt(struct weft_runtime *rt, struct weft_processor *p,
     weft_signals_request(&w->thread, now);
 }
 
+/* How old the slice on `p` must be before a light task takes its place. */
+static uint64_t light_may_come(struct weft_runtime *rt,
+                               struct weft_processor *p) {
+    uint64_t least = rt->config.min_slice_ns;
+    uint64_t protect = atomic_load_explicit(&p->protect, memory_order_relaxed);
+    if (atomic_load_explicit(&p->began, memory_order_relaxed) == 0 ||
+        protect <= least) {
+        return least;
+    }
+    return protect < rt->config.quantum_ns ? protect : rt->config.quantum_ns;
+}
+
 /* Looks at `p`; returns when it wants to be looked at again. */
 static uint64_t look_at(struct weft_runtime *rt, struct weft_processor *p,
                         uint64_t now, uint64_t tick) {
@@ -100,7 +112,7 @@ static uint64_t look_at(struct weft_runtime *rt, struct weft_processor *p,
     uint64_t age = now > p->seen_at ? now - p->seen_at : 0;
     bool light = weft_light_waiting(rt, p);
     bool hogs = weft_global_length(&rt->hogs) > 0;
-    uint64_t allowed = light ? rt->config.min_slice_ns : rt->config.quantum_ns;
+    uint64_t allowed = light ? light_may_come(rt, p) : rt->config.quantum_ns;
     if (!light && !hogs) {
         return now + tick;
     }

@@ -14,7 +14,8 @@
  * queue moving whatever the others do:
  *   every 61st pick begins with the global queue (the interval of Go's
  *   findRunnable: a prime, so that it does not beat with the program's own),
- *   every 64th with the hogs, and every 8th passes the high queue by.
+ *   one in 16 with the hogs when it is their turn (share.c), and every 8th
+ *   passes the high queue by.
  *
  * Always true: who calls owns the processor; a task that comes out of here is
  * in no queue any more. */
@@ -22,7 +23,8 @@
 
 enum {
     GLOBAL_INTERVAL = 61,
-    HOG_INTERVAL = 64,
+    HOG_CHECK = 16,
+    HOG_INTERVAL = 1024,
     HIGH_INTERVAL = 8,
     SLOT_STREAK = 3, /* Tokio's worker has the same bound */
     GLOBAL_SHARE = 128,
@@ -63,6 +65,13 @@ static struct weft_task *take_slot(struct weft_processor *p) {
     return atomic_exchange_explicit(&p->slot, NULL, memory_order_acquire);
 }
 
+/* Is it the hogs' turn although light tasks may wait? */
+static bool hogs_first(struct weft_processor *p) {
+    return p->picks % HOG_CHECK == 0 &&
+           weft_global_length(&p->runtime->hogs) > 0 &&
+           (p->picks % HOG_INTERVAL == 0 || weft_share_hog_due(p));
+}
+
 static struct weft_task *pick_shares(struct weft_processor *p) {
     struct weft_runtime *rt = p->runtime;
     if (p->picks % GLOBAL_INTERVAL == 0) {
@@ -71,7 +80,7 @@ static struct weft_task *pick_shares(struct weft_processor *p) {
             return t;
         }
     }
-    return p->picks % HOG_INTERVAL == 0 ? pop(&rt->hogs) : NULL;
+    return hogs_first(p) ? pop(&rt->hogs) : NULL;
 }
 
 WEFT_TEXT struct weft_task *weft_pick(struct weft_processor *p) {

@@ -76,8 +76,9 @@ WEFT_TEXT struct weft_worker *weft_switch_finish(void) {
 
 /* Leaves the running task for `n`, or for the native stack with `n` (which may
  * be NULL) as what it is to run. */
-static void switch_to(struct weft_worker *w, struct weft_task *n,
-                      enum weft_after after) {
+static struct weft_worker *switch_to(struct weft_worker *w,
+                                     struct weft_task *n,
+                                     enum weft_after after) {
     struct weft_task *t = weft_worker_task(w);
     struct weft_context *to;
     w->left = t;
@@ -99,19 +100,22 @@ static void switch_to(struct weft_worker *w, struct weft_task *n,
     } else {
         weft_context_switch(&t->context, to);
     }
-    weft_switch_finish();
+    return weft_switch_finish();
 }
 
-WEFT_TEXT void weft_switch_away(struct weft_worker *w, enum weft_after after) {
-    switch_to(w, weft_pick(weft_worker_processor(w)), after);
+/* These two return the worker that the task is on afterwards. */
+WEFT_TEXT struct weft_worker *weft_switch_away(struct weft_worker *w,
+                                               enum weft_after after) {
+    return switch_to(w, weft_pick(weft_worker_processor(w)), after);
 }
 
-WEFT_TEXT void weft_yield_inside(struct weft_worker *w) {
+WEFT_TEXT struct weft_worker *weft_yield_inside(struct weft_worker *w) {
     struct weft_processor *p = weft_worker_processor(w);
     struct weft_task *n = weft_pick(p);
     if (n != NULL || p->picks % POLL_INTERVAL == 0) {
-        switch_to(w, n, WEFT_AFTER_YIELD);
+        w = switch_to(w, n, WEFT_AFTER_YIELD);
     }
+    return w;
 }
 
 /* The first frame of each task: entered by a switch, gate closed. */
@@ -143,8 +147,7 @@ static void leave_switching(struct weft_worker *w) {
     if (weft_keep_wanted(w)) {
         weft_count(&weft_worker_processor(w)->yielded);
         weft_worker_task(w)->hog = true;
-        weft_yield_inside(w);
-        w = (struct weft_worker *)weft_thread_self();
+        w = weft_yield_inside(w);
     }
     weft_leave(w);
 }
@@ -154,8 +157,8 @@ WEFT_TEXT void weft_yield(void) {
     if (w == NULL) {
         return;
     }
-    weft_yield_inside(w);
-    weft_leave((struct weft_worker *)weft_thread_self());
+    weft_worker_task(w)->hog = false; /* it gave way by itself */
+    weft_leave(weft_yield_inside(w));
 }
 
 WEFT_TEXT void weft_check(void) {
@@ -187,9 +190,9 @@ WEFT_TEXT void weft_preempt_enable(void) {
         if (weft_keep_wanted(w)) {
             weft_count(&weft_worker_processor(w)->yielded);
             t->hog = true;
-            weft_yield_inside(w);
+            w = weft_yield_inside(w);
         }
-        weft_leave((struct weft_worker *)weft_thread_self());
+        weft_leave(w);
     }
 }
 
@@ -216,8 +219,7 @@ static int park(uint64_t deadline, const char *why, bool cancellable) {
                            "weft_preempt_disable()", t->name, why);
             }
             atomic_store_explicit(&t->why, why, memory_order_relaxed);
-            weft_switch_away(w, WEFT_AFTER_PARK);
-            w = (struct weft_worker *)weft_thread_self();
+            w = weft_switch_away(w, WEFT_AFTER_PARK);
             atomic_store_explicit(&t->why, NULL, memory_order_relaxed);
             if (deadline != WEFT_FOREVER && !weft_timer_disarm(t)) {
                 result = -ETIMEDOUT;

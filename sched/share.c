@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* How light tasks and hogs share a processor while both wait for it.
+ *
+ * Light tasks go first: one that becomes ready takes the place of a hog as soon
+ * as that has had its minimum slice. So a server answers at once beside tasks
+ * that compute. But light tasks can be many; then they would leave the hogs next
+ * to nothing. So their going first is paid for, processor by processor:
+ *
+ *   while a hog runs, the light tasks earn 1/EARN of the time
+ *   while they run, they spend what they have earned
+ *   credit left                    they take the place of a hog at once
+ *   spent, and BURST beyond that   a hog is next (pick.c)
+ *   overdrawn                      the hog's slice is its own until the debt is
+ *                                  earned back (monitor.c)
+ *
+ * Light tasks that use less than 1/(EARN + 1) of a processor never wait for more
+ * than a minimum slice; those that would use more are served in bursts, and
+ * the hogs keep EARN/(EARN + 1). Credit and debt are bounded, so the past is
+ * soon forgotten, and no light task waits for more than EARN * DEBT_MAX because
+ * of it.
+ *
+ * The idea is that of lag in EEVDF (Stoica and Abdel-Wahab, 1995) with two
+ * classes in place of many tasks. Rejected: a hog for every 64th pick; how much
+ * that gives them depends on how long light tasks take.
+ *
+ * Always true: only the owner of a processor is here; the clock is read where a
+ * slice of a hog begins or ends, and at every 16th pick while hogs wait. */
+#include "weft/sched/core.h"
+
+enum {
+    EARN = 3,
+    CREDIT_MAX = 1000 * 1000, /* ns */
+    DEBT_MAX = 1000 * 1000,   /* ns */
+    BURST = 500 * 1000,       /* ns */
+};
+
+static void add_credit(struct weft_processor *p, int64_t ns) {
+    int64_t credit = p->credit + ns;
+    p->credit = credit > CREDIT_MAX  ? CREDIT_MAX
+                : credit < -DEBT_MAX ? -DEBT_MAX
+                                     : credit;
+}
+
+/* The next slice on `p` is that of `t`, and it or the last one is a hog's. */
+WEFT_TEXT void weft_share_switch(struct weft_processor *p,
+                                 const struct weft_task *t) {
+    uint64_t now = weft_clock_now();
+    uint64_t began = atomic_load_explicit(&p->began, memory_order_relaxed);
+    if (began != 0) {
+        add_credit(p, (int64_t)(now - began) / EARN);
+    } else if (p->light_since != 0) {
+        uint64_t spent = now - p->light_since;
+        add_credit(p, spent < 2 * DEBT_MAX ? -(int64_t)spent : -2 * DEBT_MAX);
+    }
+    p->light_since = t->hog ? 0 : now;
+    atomic_store_explicit(&p->protect,
+                          p->credit < 0 ? (uint64_t)(-p->credit * EARN) : 0,
+                          memory_order_relaxed);
+    atomic_store_explicit(&p->began, t->hog ? now : 0, memory_order_relaxed);
+}
+
+/* Light tasks have had their burst, while hogs wait. */
+WEFT_TEXT bool weft_share_hog_due(struct weft_processor *p) {
+    return p->light_since != 0 &&
+           (int64_t)(weft_clock_now() - p->light_since) > p->credit + BURST;
+}

@@ -141,6 +141,13 @@ enum {
     WEFT_RETAKE_TAKEN, /* the processor is gone; ask for one before going on */
 };
 
+/* weft_worker.ended: has its thread left the runtime? */
+enum {
+    WEFT_ENDED_NOT,
+    WEFT_ENDED_TO_JOIN,
+    WEFT_ENDED_JOINED,
+};
+
 /* weft_runtime.poll_seat: who is to sleep in the poller */
 enum {
     WEFT_SEAT_VACANT,
@@ -154,7 +161,7 @@ struct weft_worker {
     unsigned index;               /* fixed */
     pthread_t pthread;            /* fixed */
     _Atomic uint32_t started;     /* its thread has set itself up */
-    _Atomic uint32_t ended;       /* its thread has left the runtime */
+    _Atomic uint32_t ended;       /* WEFT_ENDED_... */
 
     /* Owner; the monitor reads. */
     _Atomic(struct weft_processor *) processor; /* what it holds, or NULL */
@@ -261,9 +268,12 @@ struct weft_runtime {
     _Atomic uint64_t next_id;
     _Atomic uint64_t kept, skipped, retaken, checks, parks, unparks;
 
-    /* Workers, appended; a slot once set stays. */
+    /* Workers, appended; a slot once set stays, and is used again when its
+     * thread has ended. */
     _Atomic(struct weft_worker *) workers[WEFT_MAX_WORKERS];
     _Atomic uint32_t worker_count;
+    _Atomic uint32_t threads_ended; /* of those, without a thread now */
+    struct weft_preempt_counters past; /* of threads that ended; idle.lock */
     _Atomic uint32_t strays; /* run or block without a processor */
 
     /* threads.c */
@@ -368,6 +378,7 @@ void weft_ready_behind(struct weft_worker *w, struct weft_task *t);
 void weft_wake(struct weft_runtime *rt);
 void weft_processor_hand_off(struct weft_runtime *rt, struct weft_processor *p);
 void weft_spare_push(struct weft_worker *w);
+bool weft_spare_leave(struct weft_worker *w);
 struct weft_worker *weft_spare_pop(struct weft_runtime *rt);
 void weft_idle_push(struct weft_processor *p);
 struct weft_processor *weft_idle_pop(struct weft_runtime *rt);
@@ -415,6 +426,8 @@ struct weft_task *weft_stack_task(const struct weft_stack *stack);
 /* threads.c */
 int weft_threads_start(struct weft_runtime *rt);
 void weft_threads_want(struct weft_runtime *rt);
+uint64_t weft_threads_linger(struct weft_runtime *rt);
+uint32_t weft_threads_count(struct weft_runtime *rt);
 bool weft_threads_stop(struct weft_runtime *rt);
 void weft_threads_free(struct weft_runtime *rt);
 

@@ -35,13 +35,19 @@ static void add_processors(struct weft_runtime *rt, struct weft_metrics *m) {
 }
 
 static void add_workers(struct weft_runtime *rt, struct weft_metrics *m) {
-    struct weft_preempt_counters sum;
-    memset(&sum, 0, sizeof sum);
+    weft_lock_acquire(&rt->idle.lock);
+    struct weft_preempt_counters sum = rt->past;
+    weft_lock_release(&rt->idle.lock);
     /* Acquire: pairs with the release in start_worker(). */
-    m->threads = atomic_load_explicit(&rt->worker_count, memory_order_acquire);
-    for (uint32_t i = 0; i < m->threads; i++) {
+    uint32_t n = atomic_load_explicit(&rt->worker_count, memory_order_acquire);
+    for (uint32_t i = 0; i < n; i++) {
         struct weft_worker *w =
             atomic_load_explicit(&rt->workers[i], memory_order_relaxed);
+        if (atomic_load_explicit(&w->ended, memory_order_relaxed) !=
+            WEFT_ENDED_NOT) {
+            continue;
+        }
+        m->threads++;
         weft_thread_counters(&w->thread, &sum);
         switch (atomic_load_explicit(&w->status, memory_order_relaxed)) {
         case WEFT_WORKER_SPARE:

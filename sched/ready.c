@@ -47,6 +47,27 @@ static struct weft_worker *spare_pop_locked(struct weft_idle *idle) {
     return w;
 }
 
+/* Takes `w` off the list, unless somebody did before. */
+WEFT_TEXT bool weft_spare_leave(struct weft_worker *w) {
+    struct weft_idle *idle = &w->runtime->idle;
+    weft_lock_acquire(&idle->lock);
+    bool leaves = w->is_spare;
+    if (leaves) {
+        struct weft_worker **at = &idle->first_spare;
+        while (*at != w) {
+            at = &(*at)->spare_next;
+        }
+        *at = w->spare_next;
+        w->is_spare = false;
+        atomic_store_explicit(
+            &idle->spares,
+            atomic_load_explicit(&idle->spares, memory_order_relaxed) - 1,
+            memory_order_relaxed);
+    }
+    weft_lock_release(&idle->lock);
+    return leaves;
+}
+
 WEFT_TEXT struct weft_worker *weft_spare_pop(struct weft_runtime *rt) {
     weft_lock_acquire(&rt->idle.lock);
     struct weft_worker *w = spare_pop_locked(&rt->idle);

@@ -23,7 +23,7 @@ static void run_with(unsigned workers, void (*fn)(void *), void *arg) {
 }
 
 static void *add_one(void *arg) {
-    return (char *)arg + 1;
+    return (void *)((uintptr_t)arg + 1);
 }
 
 static void spawn_and_join(void *arg) {
@@ -242,7 +242,7 @@ static void *blocking_part(void *arg) {
         struct timespec ts = {.tv_nsec = 100000};
         nanosleep(&ts, NULL);
     }
-    return (char *)arg + 5;
+    return (void *)((uintptr_t)arg + 5);
 }
 
 static void *tick(void *arg) {

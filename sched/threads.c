@@ -4,6 +4,7 @@
  *
  * Always true: rt->workers[0 .. worker_count) are set and never change; a
  * worker that others can see has set itself up. */
+#define _GNU_SOURCE /* names of threads */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 enum {
     NATIVE_STACK = WEFT_ASAN || WEFT_TSAN ? 1 << 20 : 128 << 10,
     RETRY_AFTER = 10 * 1000 * 1000, /* ns, when no thread could be had */
+    LINGER = 500 * 1000 * 1000,     /* ns that a spare too many waits */
+    MANY = 4,                       /* times the target is too many */
 };
 
 /* Spares beyond one for each idle processor. */
@@ -24,14 +27,24 @@ static uint32_t spare_target(const struct weft_runtime *rt) {
     return rt->processor_count > 2 ? rt->processor_count : 2;
 }
 
+/* What a thread has counted goes to those that ended before it. */
+static void keep_counters(struct weft_worker *w) {
+    struct weft_runtime *rt = w->runtime;
+    weft_lock_acquire(&rt->idle.lock);
+    weft_thread_counters(&w->thread, &rt->past);
+    weft_lock_release(&rt->idle.lock);
+}
+
 static void *thread_main(void *worker) {
     struct weft_worker *w = worker;
+    struct weft_runtime *rt = w->runtime;
     char path[64];
     weft_thread_enter(&w->thread);
+    pthread_setname_np(pthread_self(), "weft-worker");
     weft_format(path, sizeof path, "/proc/self/task/%d/stat",
                 (int)w->thread.tid);
     w->stat_fd = open(path, O_RDONLY | O_CLOEXEC);
-    pthread_sigmask(SIG_SETMASK, &w->runtime->mask, NULL);
+    pthread_sigmask(SIG_SETMASK, &rt->mask, NULL);
     (void)weft_overflow_thread_init();
     weft_context_adopt(&w->native);
     /* Release: pairs with the acquire in start_worker(). */
@@ -40,42 +53,126 @@ static void *thread_main(void *worker) {
     weft_worker_main(w);
     weft_overflow_thread_fini();
     weft_thread_leave();
-    /* Release: pairs with the acquire in all_gone(). */
-    atomic_store_explicit(&w->ended, 1, memory_order_release);
+    keep_counters(w);
+    atomic_fetch_add_explicit(&rt->threads_ended, 1, memory_order_relaxed);
+    /* Release: pairs with the acquires in all_gone() and ended_worker(). */
+    atomic_store_explicit(&w->ended, WEFT_ENDED_TO_JOIN, memory_order_release);
     return NULL;
 }
 
-static int start_worker(struct weft_runtime *rt) {
-    uint32_t index =
-        atomic_load_explicit(&rt->worker_count, memory_order_relaxed);
+/* A slot whose thread has ended, or NULL. The spawner alone asks. */
+static struct weft_worker *ended_worker(struct weft_runtime *rt) {
+    uint32_t n = atomic_load_explicit(&rt->worker_count, memory_order_relaxed);
+    if (atomic_load_explicit(&rt->threads_ended, memory_order_relaxed) == 0) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct weft_worker *w =
+            atomic_load_explicit(&rt->workers[i], memory_order_relaxed);
+        /* Acquire: pairs with the release in thread_main(). */
+        if (atomic_load_explicit(&w->ended, memory_order_acquire) !=
+            WEFT_ENDED_NOT) {
+            return w;
+        }
+    }
+    return NULL;
+}
+
+/* Frees what the ended thread of `w` had, so that another may have the slot. */
+static void bury(struct weft_worker *w) {
+    if (atomic_load_explicit(&w->ended, memory_order_relaxed) ==
+        WEFT_ENDED_TO_JOIN) {
+        pthread_join(w->pthread, NULL);
+    }
+    if (w->stat_fd >= 0) {
+        close(w->stat_fd);
+        w->stat_fd = -1;
+    }
+}
+
+static struct weft_worker *new_worker(struct weft_runtime *rt,
+                                      uint32_t index) {
     struct weft_worker *w;
-    pthread_attr_t attr;
     if (posix_memalign((void **)&w, WEFT_CACHE_LINE, sizeof *w) != 0) {
-        return -ENOMEM;
+        return NULL;
     }
     *w = (struct weft_worker){.runtime = rt,
                               .index = index,
                               .random = 0x9e3779b9U + index * 0x85ebca6bU,
                               .stat_fd = -1};
     weft_handover_init(&w->handover);
+    return w;
+}
+
+static int start_thread(struct weft_worker *w) {
+    pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, NATIVE_STACK);
     int error = pthread_create(&w->pthread, &attr, thread_main, w);
     pthread_attr_destroy(&attr);
     if (error != 0) {
-        free(w);
         return -error;
     }
     /* Acquire: pairs with the release in thread_main(). */
     while (!atomic_load_explicit(&w->started, memory_order_acquire)) {
         weft_futex_wait(&w->started, 0, WEFT_FOREVER);
     }
-    /* Release: pairs with the acquires of who walks the workers: stop_strays()
-     * (monitor.c), add_workers() and weft_dump() (metrics.c). */
-    atomic_store_explicit(&rt->workers[index], w, memory_order_relaxed);
-    atomic_store_explicit(&rt->worker_count, index + 1, memory_order_release);
+    return 0;
+}
+
+static int start_worker(struct weft_runtime *rt) {
+    uint32_t count =
+        atomic_load_explicit(&rt->worker_count, memory_order_relaxed);
+    struct weft_worker *w = ended_worker(rt);
+    bool used = w != NULL;
+    if (used) {
+        bury(w);
+        atomic_store_explicit(&w->started, 0, memory_order_relaxed);
+        atomic_store_explicit(&w->ended, WEFT_ENDED_NOT, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&rt->threads_ended, 1, memory_order_relaxed);
+    } else if ((w = new_worker(rt, count)) == NULL) {
+        return -ENOMEM;
+    }
+    int error = start_thread(w);
+    if (error != 0) {
+        if (used) {
+            atomic_store_explicit(&w->ended, WEFT_ENDED_JOINED,
+                                  memory_order_relaxed);
+            atomic_fetch_add_explicit(&rt->threads_ended, 1,
+                                      memory_order_relaxed);
+        } else {
+            free(w);
+        }
+        return error;
+    }
+    if (!used) {
+        /* Release: pairs with the acquires of who walks the workers:
+         * stop_strays() (monitor.c), add_workers() and weft_dump()
+         * (metrics.c). */
+        atomic_store_explicit(&rt->workers[count], w, memory_order_relaxed);
+        atomic_store_explicit(&rt->worker_count, count + 1,
+                              memory_order_release);
+    }
     weft_spare_push(w);
     return 0;
+}
+
+/* OS threads that run tasks or wait to. Any thread; a snapshot. */
+WEFT_TEXT uint32_t weft_threads_count(struct weft_runtime *rt) {
+    return atomic_load_explicit(&rt->worker_count, memory_order_relaxed) -
+           atomic_load_explicit(&rt->threads_ended, memory_order_relaxed);
+}
+
+/* Until when a new spare waits for a processor: for ever, unless there are
+ * many, as after a storm of blocking calls. */
+WEFT_TEXT uint64_t weft_threads_linger(struct weft_runtime *rt) {
+    uint32_t enough =
+        atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) +
+        MANY * spare_target(rt);
+    return atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) <=
+                   enough
+               ? WEFT_FOREVER
+               : weft_clock_now() + LINGER;
 }
 
 /* Are there fewer spares than there should be, and may there be more? */
@@ -84,8 +181,7 @@ static bool wants_more(struct weft_runtime *rt) {
         atomic_load_explicit(&rt->idle.processors, memory_order_relaxed);
     return atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) <
                idle + spare_target(rt) &&
-           atomic_load_explicit(&rt->worker_count, memory_order_relaxed) <
-               rt->config.max_threads &&
+           weft_threads_count(rt) < rt->config.max_threads &&
            atomic_load_explicit(&rt->stopped, memory_order_relaxed) == 0;
 }
 
@@ -141,7 +237,8 @@ static bool all_gone(struct weft_runtime *rt) {
         struct weft_worker *w =
             atomic_load_explicit(&rt->workers[i], memory_order_relaxed);
         /* Acquire: pairs with the release in thread_main(). */
-        if (!atomic_load_explicit(&w->ended, memory_order_acquire)) {
+        if (atomic_load_explicit(&w->ended, memory_order_acquire) ==
+            WEFT_ENDED_NOT) {
             return false;
         }
     }
@@ -177,10 +274,7 @@ void weft_threads_free(struct weft_runtime *rt) {
     for (uint32_t i = 0; i < n; i++) {
         struct weft_worker *w =
             atomic_load_explicit(&rt->workers[i], memory_order_relaxed);
-        pthread_join(w->pthread, NULL);
-        if (w->stat_fd >= 0) {
-            close(w->stat_fd);
-        }
+        bury(w);
         free(w);
     }
 }

@@ -277,7 +277,8 @@ static void run(struct weft_worker *w, struct weft_task *t) {
     weft_switch_finish();
 }
 
-/* Waits as a spare for a processor; false when the runtime ends. */
+/* Waits as a spare for a processor; false when the runtime ends, or there have
+ * been too many spares for a while. */
 static bool sleep_as_spare(struct weft_worker *w) {
     struct weft_runtime *rt = w->runtime;
     /* Work that was left for want of a worker is this one's: the waker looked
@@ -289,7 +290,14 @@ static bool sleep_as_spare(struct weft_worker *w) {
         weft_wake(rt);
     }
     atomic_fetch_add_explicit(&rt->parks, 1, memory_order_relaxed);
-    struct weft_processor *p = weft_handover_wait(&w->handover, WEFT_FOREVER);
+    struct weft_processor *p =
+        weft_handover_wait(&w->handover, weft_threads_linger(rt));
+    if (p == NULL) {
+        if (weft_spare_leave(w)) {
+            return false;
+        }
+        p = weft_handover_wait(&w->handover, WEFT_FOREVER); /* it is coming */
+    }
     if (p == &weft_processor_stop) {
         return false;
     }

@@ -15,7 +15,16 @@
 
 #include "tests/storm.h"
 #include "weft/base/check.h"
+#include "weft/base/compiler.h"
 #include "weft/sched/park.h"
+
+#if WEFT_TSAN
+/* Threads are left behind on purpose: see the test of that name. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) {
+    return "report_thread_leaks=0";
+}
+#endif
 
 static _Atomic int ended;
 
@@ -110,6 +119,47 @@ static void tasks_that_are_born_late_are_born_cancelled(void **state) {
     storm_run(2, 1000, leave_breeders_behind, NULL);
 }
 
+static void *block_10_ms(void *arg) {
+    struct timespec ts = {.tv_nsec = 10000000};
+    nanosleep(&ts, NULL);
+    return arg;
+}
+
+static void block_in_call(void *arg) {
+    weft_blocking(block_10_ms, NULL);
+    end();
+}
+
+static void watch_threads(void *arg) {
+    struct weft_metrics m;
+    unsigned most = 0;
+    for (int i = 0; i < 100; i++) {
+        WEFT_CHECK_OP(weft_go(block_in_call, NULL), ==, 0);
+    }
+    do {
+        weft_sleep(WEFT_MS);
+        weft_metrics_read(&m);
+        most = m.threads > most ? m.threads : most;
+    } while (atomic_load_explicit(&ended, memory_order_relaxed) != 100);
+    WEFT_CHECK(most > 20);
+    do { /* the watchdog is the limit */
+        weft_sleep(10 * WEFT_MS);
+        weft_metrics_read(&m);
+    } while (m.threads > 20);
+    /* and threads come back when they are needed again */
+    for (int i = 0; i < 100; i++) {
+        WEFT_CHECK_OP(weft_go(block_in_call, NULL), ==, 0);
+    }
+    while (atomic_load_explicit(&ended, memory_order_relaxed) != 200) {
+        weft_sleep(WEFT_MS);
+    }
+}
+
+static void threads_go_away_when_they_are_too_many(void **state) {
+    atomic_store_explicit(&ended, 0, memory_order_relaxed);
+    storm_run(2, 1000, watch_threads, NULL);
+}
+
 static _Atomic bool obstinate;
 
 static void never_end(void *arg) {
@@ -182,6 +232,7 @@ int main(void) {
         cmocka_unit_test(tasks_in_every_state_are_brought_to_their_end),
         cmocka_unit_test(it_starts_and_ends_a_hundred_times),
         cmocka_unit_test(tasks_that_are_born_late_are_born_cancelled),
+        cmocka_unit_test(threads_go_away_when_they_are_too_many),
         cmocka_unit_test(a_task_that_does_not_end_is_left_behind),
         cmocka_unit_test(at_the_cap_preemptions_are_skipped_and_counted),
     };

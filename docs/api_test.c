@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* The examples of api.md, taken from there by the build, do what they say. That
+ * they compile, and that the synopses agree with the headers, is half of it. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "weft/base/check.h"
+#include "weft/weft.h"
+
+int example_run(void);
+void example_metrics(void);
+long example_spawn(void);
+int example_join_until(void);
+long example_cancel(void);
+long example_check(long n);
+int example_sleep(int rounds);
+void example_preempt_disable(long amount);
+long example_blocking(const char *path);
+bool example_self(void);
+long example_mutex(void);
+int example_condition_take(uint64_t ns);
+void example_condition_put(void);
+int example_semaphore(void);
+int example_wait_group(void);
+int example_channel(void);
+int example_io(char *data, size_t size);
+int example_open_fd(void);
+enum weft_preempt_mode example_mode(const char *option);
+bool example_signals(void);
+bool example_handover(void);
+int example_timer(void);
+int example_lockfree_queue(void);
+int example_queues(void);
+
+static void use_tasks(void *arg) {
+    example_metrics();
+    WEFT_CHECK_OP(example_spawn(), ==, 385L);
+    WEFT_CHECK_OP(example_join_until(), ==, -ETIMEDOUT);
+    WEFT_CHECK_OP(example_cancel(), >, 0L);
+    WEFT_CHECK_OP(example_check(1000), ==, 500500L);
+    WEFT_CHECK_OP(example_sleep(3), ==, 0);
+    example_preempt_disable(10);
+    WEFT_CHECK_OP(example_blocking("/"), >=, 0L);
+    WEFT_CHECK_OP(example_blocking("/no such file"), ==, (long)-ENOENT);
+    WEFT_CHECK(example_self());
+}
+
+static void use_sync(void *arg) {
+    WEFT_CHECK_OP(example_mutex(), ==, 1L);
+    WEFT_CHECK_OP(example_mutex(), ==, 2L);
+    WEFT_CHECK_OP(example_condition_take(WEFT_MS), ==, -ETIMEDOUT);
+    example_condition_put();
+    WEFT_CHECK_OP(example_condition_take(WEFT_MS), ==, 0);
+    WEFT_CHECK_OP(example_semaphore(), <=, 2);
+    WEFT_CHECK_OP(example_wait_group(), ==, 45);
+    WEFT_CHECK_OP(example_channel(), ==, 15);
+}
+
+static void use_io(void *arg) {
+    char data[16];
+    WEFT_CHECK_OP(example_io(data, sizeof data), ==, 5);
+    WEFT_CHECK_OP(data[0], ==, 'h');
+    WEFT_CHECK_OP(data[4], ==, 'o');
+    WEFT_CHECK_OP(example_open_fd(), ==, 'x');
+}
+
+static void the_first_example_returns_42(void **state) {
+    assert_int_equal(example_run(), 42);
+}
+
+static void examples_of_tasks_do_what_they_say(void **state) {
+    assert_int_equal(weft_run(NULL, use_tasks, NULL), 0);
+}
+
+static void examples_of_sync_do_what_they_say(void **state) {
+    assert_int_equal(weft_run(NULL, use_sync, NULL), 0);
+}
+
+static void examples_of_io_do_what_they_say(void **state) {
+    assert_int_equal(weft_run(NULL, use_io, NULL), 0);
+}
+
+static void examples_of_preempt_do_what_they_say(void **state) {
+    assert_int_equal(example_mode("off"), WEFT_PREEMPT_OFF);
+    assert_int_not_equal(example_mode("nonsense"), WEFT_PREEMPT_DEFAULT);
+    assert_true(example_signals());
+    assert_true(example_handover());
+    assert_int_equal(example_timer(), -1);
+}
+
+static void examples_of_queues_do_what_they_say(void **state) {
+    assert_int_equal(example_lockfree_queue(), 123);
+    assert_int_equal(example_queues(), 300);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_example_returns_42),
+        cmocka_unit_test(examples_of_tasks_do_what_they_say),
+        cmocka_unit_test(examples_of_sync_do_what_they_say),
+        cmocka_unit_test(examples_of_io_do_what_they_say),
+        cmocka_unit_test(examples_of_preempt_do_what_they_say),
+        cmocka_unit_test(examples_of_queues_do_what_they_say),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

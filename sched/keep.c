@@ -29,7 +29,7 @@
  * call is not interrupted:
  *
  *     monitor                                the worker, from outside
- *     1. retake = ASKED                      1. gate closed
+ *     1. retake: NONE -> ASKED, by CAS       1. gate closed
  *     2. membarrier: a full fence on all     2. retake != NONE? then it waits
  *        CPUs that run this process             for the answer
  *     3. gate open and the processor still
@@ -38,7 +38,13 @@
  * The membarrier makes one of the two see the other, and leaves the worker's
  * side two plain instructions. A worker that finds TAKEN when it enters the
  * runtime (or the handler) is without a processor, a stray: its task becomes
- * runnable, bound to it, and it sleeps until a processor is given to it.
+ * runnable, bound to it, and it sleeps until a processor is given to it. So
+ * whoever closes an open gate looks at the word: weft_enter() does both.
+ *
+ * weft_blocking() says TAKEN itself, NONE -> TAKEN by CAS: neither of the two
+ * may write over what the other has just written. An ASKED that was lost would
+ * let the worker go on with a processor that is being taken; a TAKEN that was
+ * lost, without one.
  *
  * Always true: who sleeps here has its gate closed and holds no lock; its task
  * is in a queue or on its way from one to its mailbox. */
@@ -115,22 +121,27 @@ WEFT_TEXT void weft_keep(struct weft_worker *w) {
 /* What fell due while the gate was closed. */
 WEFT_TEXT void weft_leave_slowly(struct weft_worker *w) {
     do {
-        weft_gate_close(&w->thread.gate);
+        (void)weft_enter(); /* the processor may have been taken */
         if (weft_keep_wanted(w)) {
             weft_keep(w);
         }
     } while (weft_gate_open(&w->thread.gate));
 }
 
-WEFT_TEXT void weft_worker_regain(struct weft_worker *w) {
-    struct weft_runtime *rt = w->runtime;
+/* What the monitor, if it has asked, has answered. */
+static uint32_t await_answer(struct weft_worker *w) {
     uint32_t retake;
-    /* Acquire: pairs with the releases in weft_retake(). */
+    /* Acquire: pairs with the release in weft_retake(). */
     while ((retake = atomic_load_explicit(&w->retake, memory_order_acquire)) ==
            WEFT_RETAKE_ASKED) {
         weft_futex_wait(&w->retake, WEFT_RETAKE_ASKED, WEFT_FOREVER);
     }
-    if (retake != WEFT_RETAKE_TAKEN) {
+    return retake;
+}
+
+WEFT_TEXT void weft_worker_regain(struct weft_worker *w) {
+    struct weft_runtime *rt = w->runtime;
+    if (await_answer(w) != WEFT_RETAKE_TAKEN) {
         return;
     }
     atomic_store_explicit(&w->retake, WEFT_RETAKE_NONE, memory_order_relaxed);
@@ -156,7 +167,12 @@ WEFT_TEXT void weft_worker_regain(struct weft_worker *w) {
 WEFT_TEXT bool weft_retake(struct weft_runtime *rt, struct weft_processor *p,
                            struct weft_worker *w) {
     bool taken = false;
-    atomic_store_explicit(&w->retake, WEFT_RETAKE_ASKED, memory_order_relaxed);
+    uint32_t none = WEFT_RETAKE_NONE;
+    if (!atomic_compare_exchange_strong_explicit(
+            &w->retake, &none, WEFT_RETAKE_ASKED, memory_order_relaxed,
+            memory_order_relaxed)) {
+        return false; /* it has let go of it by itself */
+    }
     weft_syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0, 0, 0,
                  0);
     /* Acquire (inside): pairs with the release in weft_gate_open(); what the
@@ -169,7 +185,7 @@ WEFT_TEXT bool weft_retake(struct weft_runtime *rt, struct weft_processor *p,
         atomic_fetch_add_explicit(&rt->strays, 1, memory_order_relaxed);
         taken = true;
     }
-    /* Release: pairs with the acquire in weft_worker_regain(). */
+    /* Release: pairs with the acquire in await_answer(). */
     atomic_store_explicit(&w->retake,
                           taken ? WEFT_RETAKE_TAKEN : WEFT_RETAKE_NONE,
                           memory_order_release);
@@ -188,13 +204,20 @@ WEFT_TEXT void *weft_blocking(void *(*fn)(void *), void *arg) {
     }
     struct weft_runtime *rt = w->runtime;
     struct weft_processor *p = weft_worker_processor(w);
+    uint32_t seen = WEFT_RETAKE_NONE;
     /* As if the monitor had taken it: whichever call enters the runtime next
-     * asks for a processor first. */
+     * asks for a processor first. If the monitor has just asked, it will find
+     * the gate closed. */
+    while (!atomic_compare_exchange_strong_explicit(
+        &w->retake, &seen, WEFT_RETAKE_TAKEN, memory_order_relaxed,
+        memory_order_relaxed)) {
+        seen = await_answer(w);
+        WEFT_CHECK_OP(seen, ==, (uint32_t)WEFT_RETAKE_NONE);
+    }
     atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
     atomic_store_explicit(&w->status, WEFT_WORKER_BLOCKED,
                           memory_order_relaxed);
     atomic_fetch_add_explicit(&rt->strays, 1, memory_order_relaxed);
-    atomic_store_explicit(&w->retake, WEFT_RETAKE_TAKEN, memory_order_relaxed);
     weft_processor_hand_off(rt, p);
     (void)weft_gate_open(&w->thread.gate);
     void *result = fn(arg);

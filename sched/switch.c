@@ -143,7 +143,7 @@ static void leave_switching(struct weft_worker *w) {
     if (WEFT_LIKELY(!weft_gate_open(&w->thread.gate))) {
         return;
     }
-    weft_gate_close(&w->thread.gate);
+    w = weft_enter(); /* the processor may have been taken meanwhile */
     if (weft_keep_wanted(w)) {
         weft_count(&weft_worker_processor(w)->yielded);
         weft_worker_task(w)->hog = true;

@@ -76,6 +76,7 @@ static void take_out(struct server *s, struct member *m) {
 static void serve_task(void *arg) {
     struct member *m = arg;
     struct server *s = m->server;
+    weft_set_name("connection");
     http_connection_serve(m->connection);
     /* Out of the list first: the drain calls for what is in it, and a closed
      * descriptor's number may be another's by then. */
@@ -94,6 +95,7 @@ struct refusal {
 static void refuse_task(void *arg) {
     struct refusal r = *(struct refusal *)arg;
     free(arg);
+    weft_set_name("refusal");
     http_connection_refuse(r.fd, "all connections of this server are in use");
     weft_mutex_lock(&r.server->mutex);
     r.server->refusals--;

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """gcov JSON (gcc >= 9) and lcov files -> one lcov file; what `bazel coverage` needs, offline."""
 import glob, gzip, json, os, re, sys
 

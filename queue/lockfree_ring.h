@@ -422,6 +422,7 @@ weft_ring_length(const struct weft_ring *ring, uint32_t capacity) {
 /* Do the invariants hold? Context: owner; thieves may be at work. */
 static inline bool weft_ring_valid(const struct weft_ring *ring,
                                    const weft_slot *slots, uint32_t capacity) {
+    /* Acquire: pairs as in weft_ring_used(). */
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
     uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     uint32_t high =

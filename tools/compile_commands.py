@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes compile_commands.json at the workspace root from `bazel aquery`.
 
 usage: tools/compile_commands.py [bazel flags, e.g. --config=aarch64]

@@ -29,6 +29,7 @@
 
 enum {
     IDLE_TICKS = 10,
+    BETWEEN = 100 * 1000, /* ns to the next look at one between two tasks */
     POLL_BATCH = 128,
 };
 
@@ -107,7 +108,7 @@ static uint64_t look_at(struct weft_runtime *rt, struct weft_processor *p,
     atomic_fetch_add_explicit(&rt->checks, 1, memory_order_relaxed);
     if (atomic_load_explicit(&w->processor, memory_order_relaxed) != p ||
         atomic_load_explicit(&w->task, memory_order_relaxed) == NULL) {
-        return now + tick;
+        return now + (tick < BETWEEN ? tick : BETWEEN);
     }
     uint64_t age = now > p->seen_at ? now - p->seen_at : 0;
     bool light = weft_light_waiting(rt, p);
@@ -172,12 +173,9 @@ static bool anything_awaited(struct weft_runtime *rt) {
 }
 
 /* Timers and descriptors that nobody sees to: true when it slept over it. */
-static bool stand_in(struct weft_runtime *rt, uint64_t now, uint64_t until) {
+static bool stand_in(struct weft_runtime *rt, uint64_t until) {
     uint32_t seat = WEFT_SEAT_VACANT;
     bool waits = anything_awaited(rt);
-    if (weft_timers_next(rt) <= now) {
-        weft_timers_run(rt, now);
-    }
     if (!waits || atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) !=
                       WEFT_SEAT_VACANT) {
         return false;
@@ -199,7 +197,6 @@ static bool stand_in(struct weft_runtime *rt, uint64_t now, uint64_t until) {
         /* A worker sleeps there now; a kick meant for it may have come here. */
         weft_poller_kick(&rt->poller);
     }
-    weft_timers_run(rt, weft_clock_now());
     return true;
 }
 
@@ -243,6 +240,10 @@ uint64_t weft_monitor_tick(void *runtime, uint64_t now) {
     bool slept;
     do {
         uint64_t next = now + tick;
+        if (weft_timers_next(rt) <= now) {
+            /* First, so that the look below sees whom they woke. */
+            weft_timers_run(rt, now);
+        }
         for (unsigned i = 0; i < rt->processor_count; i++) {
             uint64_t want = look_at(rt, &rt->processors[i], now, tick);
             next = want < next ? want : next;
@@ -256,7 +257,7 @@ uint64_t weft_monitor_tick(void *runtime, uint64_t now) {
             return next;
         }
         rt->idle_ticks = 0;
-        slept = stand_in(rt, now, next);
+        slept = stand_in(rt, next);
         now = weft_clock_now();
         if (!slept) {
             return next;

@@ -2,6 +2,7 @@
 /* Options, then the runtime, then the server. */
 #include "weft/demo_http/program.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,7 @@ int http_main(int argc, char **argv) {
         weft_preempt_mode_parse(options.preempt, &config.preempt);
     }
     raise_limit();
+    signal(SIGPIPE, SIG_IGN); /* a log that nobody reads any more */
     int failed = http_stop_install();
     struct job job = {.options = &options, .status = 1};
     if (failed == 0) {

@@ -77,6 +77,24 @@ WEFT_TEXT uint32_t weft_global_clear(struct weft_global *global,
     return count;
 }
 
+WEFT_TEXT struct weft_node *weft_global_find(
+    struct weft_global *global, bool (*fits)(const struct weft_node *)) {
+    struct weft_batch before;
+    struct weft_node *node = NULL;
+    if (weft_global_length(global) == 0) {
+        return NULL;
+    }
+    weft_batch_init(&before);
+    weft_lock_acquire(&global->lock);
+    while ((node = weft_batch_pop(&global->list)) != NULL && !fits(node)) {
+        weft_batch_push(&before, node);
+    }
+    weft_batch_append(&before, &global->list);
+    global->list = before;
+    unlock(global);
+    return node;
+}
+
 WEFT_TEXT bool weft_global_valid(struct weft_global *global) {
     weft_lock_acquire(&global->lock);
     bool ok = weft_batch_valid(&global->list) &&

@@ -4,7 +4,8 @@
  *
  * Always true:
  *   1. `list` is touched under `lock` alone, for a constant number of steps; a
- *      batch out of the queue walks at most `max` links.
+ *      batch out of the queue walks at most `max` links, find walks until it has
+ *      found.
  *   2. `length` is list.count, stored before the lock is let go. Readers
  * without the lock get a snapshot. A queue whose length reads 0 is not locked
  * by pop and pop_batch: an idle processor disturbs nobody by looking.
@@ -57,6 +58,11 @@ uint32_t weft_global_pop_batch(struct weft_global *global, uint32_t max,
 
 /* Takes everything to the end of *out. Returns how many. */
 uint32_t weft_global_clear(struct weft_global *global, struct weft_batch *out);
+
+/* Takes the oldest node for which `fits` is true, or NULL. Walks the list under
+ * the lock: for rare cases. `fits` is called with the lock held. */
+struct weft_node *weft_global_find(struct weft_global *global,
+                                   bool (*fits)(const struct weft_node *));
 
 /* Do the invariants hold? Walks the list under the lock. */
 bool weft_global_valid(struct weft_global *global);

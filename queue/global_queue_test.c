@@ -68,6 +68,32 @@ static void push_front_is_next_out(void **state) {
     }
 }
 
+static bool is_divisible_by_four(const struct weft_node *node) {
+    return item_of((struct weft_node *)(uintptr_t)node)->number % 4 == 0;
+}
+
+static void find_takes_the_oldest_that_fits_and_keeps_the_order(void **state) {
+    struct weft_global global;
+    weft_global_init(&global);
+    assert_null(weft_global_find(&global, is_divisible_by_four));
+    push_each(&global, 2, 9);
+    for (uint32_t i = 4; i <= 8; i += 4) {
+        struct weft_node *node =
+            weft_global_find(&global, is_divisible_by_four);
+        assert_non_null(node);
+        assert_int_equal(item_of(node)->number, i);
+        assert_true(weft_global_valid(&global));
+    }
+    assert_null(weft_global_find(&global, is_divisible_by_four));
+    push_each(&global, 9, 10);
+    for (uint32_t i = 2; i < 10; i++) {
+        if (i % 4 != 0) {
+            assert_next(&global, i);
+        }
+    }
+    assert_null(weft_global_pop(&global));
+}
+
 static void a_batch_goes_in_and_out_in_order(void **state) {
     struct weft_global global;
     struct weft_batch in, out;
@@ -259,6 +285,7 @@ int main(void) {
         cmocka_unit_test(a_new_queue_is_empty),
         cmocka_unit_test(first_in_is_first_out),
         cmocka_unit_test(push_front_is_next_out),
+        cmocka_unit_test(find_takes_the_oldest_that_fits_and_keeps_the_order),
         cmocka_unit_test(a_batch_goes_in_and_out_in_order),
         cmocka_unit_test(clear_takes_everything),
         cmocka_unit_test(random_operations_do_what_an_array_would),

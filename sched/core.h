@@ -275,6 +275,7 @@ struct weft_runtime {
     _Atomic uint32_t threads_ended; /* of those, without a thread now */
     struct weft_preempt_counters past; /* of threads that ended; idle.lock */
     _Atomic uint32_t strays; /* run or block without a processor */
+    _Atomic uint32_t bound;  /* sleep with a task that is runnable */
 
     /* threads.c */
     struct weft_timer spawner;     /* its tick makes what is missing */
@@ -392,6 +393,7 @@ bool weft_light_waiting(struct weft_runtime *rt, struct weft_processor *p);
 bool weft_anything_waiting(struct weft_runtime *rt);
 void weft_push_global(struct weft_runtime *rt, struct weft_task *t);
 void weft_put_back(struct weft_runtime *rt, struct weft_task *t);
+struct weft_task *weft_pick_bound(struct weft_runtime *rt);
 
 /* worker.c */
 void weft_ready_batch(void **tasks, int count);

@@ -63,6 +63,7 @@ static void sleep_with_task(struct weft_worker *w, struct weft_task *t) {
     WEFT_CHECK_OP(p->next, ==, t);
     p->next = NULL;
     t->bound = NULL;
+    atomic_fetch_sub_explicit(&w->runtime->bound, 1, memory_order_relaxed);
     weft_task_become(t, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
     weft_processor_take(w, p);
     weft_slice_begin(p, t);
@@ -70,6 +71,7 @@ static void sleep_with_task(struct weft_worker *w, struct weft_task *t) {
 
 static void bind_and_queue(struct weft_worker *w, struct weft_task *t) {
     t->bound = w;
+    atomic_fetch_add_explicit(&w->runtime->bound, 1, memory_order_relaxed);
     weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_RUNNABLE);
     weft_push_global(w->runtime, t);
 }
@@ -106,14 +108,20 @@ WEFT_TEXT void weft_keep(struct weft_worker *w) {
     if (WEFT_UNLIKELY(to == NULL)) {
         weft_put_back(rt, n);
         atomic_fetch_add_explicit(&rt->skipped, 1, memory_order_relaxed);
-        weft_slice_begin(p, t);
-        return;
+        /* Not that one, then, but one that has its own thread. */
+        n = weft_pick_bound(rt);
+        if (n == NULL) {
+            weft_slice_begin(p, t);
+            return;
+        }
+        to = n->bound;
     }
     t->hog = true;
     atomic_fetch_add_explicit(&rt->kept, 1, memory_order_relaxed);
     atomic_store_explicit(&w->status, WEFT_WORKER_KEPT, memory_order_relaxed);
     atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
     bind_and_queue(w, t);
+    weft_wake(rt); /* it may go on at once where a processor is idle */
     weft_processor_give(p, to, n);
     sleep_with_task(w, t);
 }

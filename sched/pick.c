@@ -130,19 +130,38 @@ WEFT_TEXT bool weft_anything_waiting(struct weft_runtime *rt) {
     return false;
 }
 
+static struct weft_global *queue_of(struct weft_runtime *rt,
+                                    const struct weft_task *t) {
+    if (t->hog || t->priority == WEFT_PRIORITY_LOW) {
+        return &rt->hogs;
+    }
+    return t->priority == WEFT_PRIORITY_HIGH ? &rt->high : &rt->global;
+}
+
 /* Puts a runnable task into the queue of its kind that all share. Any thread in
  * the runtime; wakes nobody. */
 WEFT_TEXT void weft_push_global(struct weft_runtime *rt, struct weft_task *t) {
-    struct weft_global *q = &rt->global;
-    if (t->hog || t->priority == WEFT_PRIORITY_LOW) {
-        q = &rt->hogs;
-    } else if (t->priority == WEFT_PRIORITY_HIGH) {
-        q = &rt->high;
-    }
-    weft_global_push(q, &t->node);
+    weft_global_push(queue_of(rt, t), &t->node);
 }
 
 /* Undoes a pick: the task will be the first of its kind again. */
 WEFT_TEXT void weft_put_back(struct weft_runtime *rt, struct weft_task *t) {
-    weft_global_push_front(t->hog ? &rt->hogs : &rt->global, &t->node);
+    weft_global_push_front(queue_of(rt, t), &t->node);
+}
+
+static bool is_bound(const struct weft_node *node) {
+    return weft_container_of(node, const struct weft_task, node)->bound != NULL;
+}
+
+/* A task that sleeps on a thread of its own, or NULL: what can go on where no
+ * spare is to be had. It may well be the one whose lock all the other threads
+ * wait for. Any thread in the runtime. */
+WEFT_TEXT struct weft_task *weft_pick_bound(struct weft_runtime *rt) {
+    struct weft_node *node = NULL;
+    if (atomic_load_explicit(&rt->bound, memory_order_relaxed) != 0 &&
+        (node = weft_global_find(&rt->high, is_bound)) == NULL &&
+        (node = weft_global_find(&rt->global, is_bound)) == NULL) {
+        node = weft_global_find(&rt->hogs, is_bound);
+    }
+    return weft_node_task(node);
 }

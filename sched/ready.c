@@ -16,6 +16,10 @@
  * an empty slot wakes nobody: its processor will run it sooner than another
  * could be woken; should its task overstay, the monitor wakes somebody.
  *
+ * Where there are no spares, because as many threads as may be are asleep with
+ * their tasks, one of those is woken for its task; the rest of the work waits
+ * for a thread: who becomes a spare looks at all queues first (worker.c).
+ *
  * Always true: an idle processor has empty queues and no worker; a worker on
  * the spare list holds no processor and waits on its mailbox, or is about to. */
 #include "weft/sched/core.h"
@@ -146,16 +150,19 @@ WEFT_TEXT void weft_processor_take(struct weft_worker *w,
 /* Brings an idle processor and a spare worker together as a searcher; the
  * caller has counted it in idle.searching. */
 static bool start_searcher(struct weft_runtime *rt) {
+    struct weft_processor *p = NULL;
+    struct weft_worker *s = NULL;
     weft_lock_acquire(&rt->idle.lock);
-    struct weft_processor *p = idle_pop_locked(&rt->idle);
-    struct weft_worker *s = p == NULL ? NULL : spare_pop_locked(&rt->idle);
-    if (s == NULL && p != NULL) {
-        idle_push_locked(&rt->idle, p);
+    /* Both or none: who looks at the counts shall not see them come and go. */
+    bool idle = rt->idle.first != NULL;
+    if (idle && rt->idle.first_spare != NULL) {
+        p = idle_pop_locked(&rt->idle);
+        s = spare_pop_locked(&rt->idle);
     }
     weft_lock_release(&rt->idle.lock);
     weft_threads_want(rt);
     if (s == NULL) {
-        if (p != NULL) {
+        if (idle) {
             /* Nobody to give it to but who sleeps in the poller. */
             weft_poller_kick(&rt->poller);
         }
@@ -165,6 +172,22 @@ static bool start_searcher(struct weft_runtime *rt) {
     atomic_fetch_add_explicit(&rt->unparks, 1, memory_order_relaxed);
     s->searching = true;
     weft_processor_give(p, s, NULL);
+    return true;
+}
+
+/* There is no spare: a task that sleeps on its own thread gets a processor.
+ * True when there was such a task: look again. */
+static bool resume_bound(struct weft_runtime *rt) {
+    struct weft_task *t = weft_pick_bound(rt);
+    if (t == NULL) {
+        return false;
+    }
+    struct weft_processor *p = weft_idle_pop(rt);
+    if (p != NULL) {
+        weft_processor_give(p, t->bound, t);
+    } else {
+        weft_put_back(rt, t);
+    }
     return true;
 }
 
@@ -194,7 +217,8 @@ WEFT_TEXT void weft_wake(struct weft_runtime *rt) {
          * they see the count go back, or this sees the spare and tries again. */
         atomic_fetch_sub_explicit(&rt->idle.searching, 1, memory_order_relaxed);
         atomic_thread_fence(memory_order_seq_cst);
-        if (atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) == 0) {
+        if (atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) == 0 &&
+            !resume_bound(rt)) {
             return;
         }
     }
@@ -297,16 +321,10 @@ WEFT_TEXT void weft_processor_hand_off(struct weft_runtime *rt,
         return;
     }
     /* Nobody there: a task that sleeps on its own thread can go on with it. */
-    struct weft_task *hog =
-        weft_global_length(&rt->hogs) == 0
-            ? NULL
-            : weft_node_task(weft_global_pop(&rt->hogs));
-    if (hog != NULL && hog->bound != NULL) {
-        weft_processor_give(p, hog->bound, hog);
+    struct weft_task *bound = weft_pick_bound(rt);
+    if (bound != NULL) {
+        weft_processor_give(p, bound->bound, bound);
         return;
-    }
-    if (hog != NULL) {
-        weft_put_back(rt, hog);
     }
     struct weft_batch all;
     weft_batch_init(&all);
@@ -321,7 +339,9 @@ WEFT_TEXT void weft_processor_hand_off(struct weft_runtime *rt,
         weft_global_push_batch(&rt->global, &all);
     }
     weft_idle_push(p);
-    if (waiting || weft_anything_waiting(rt)) {
+    /* As in go_idle() (worker.c): pairs with the fence in weft_wake(). */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (weft_anything_waiting(rt)) {
         weft_wake(rt);
     }
 }

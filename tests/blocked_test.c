@@ -45,9 +45,71 @@ static void a_call_that_blocks_openly_may_follow_one_that_did_not(
         storm_tasks(2, 50, 8, 300, nap_secretly_then_openly), 0);
 }
 
+static struct {
+    int first[2], second[2]; /* pipes */
+} pipes;
+
+static void *read_one(void *fd) {
+    char byte;
+    WEFT_CHECK_OP(read((int)(uintptr_t)fd, &byte, 1), ==, 1);
+    return fd;
+}
+
+static void *block_then_wake_the_others(void *arg) {
+    weft_blocking(read_one, (void *)(uintptr_t)pipes.first[0]);
+    WEFT_CHECK_OP(write(pipes.second[1], "ab", 2), ==, 2);
+    return arg;
+}
+
+static void *block_on_the_second(void *arg) {
+    weft_blocking(read_one, (void *)(uintptr_t)pipes.second[0]);
+    return arg;
+}
+
+/* Three threads: two block, the third keeps the only processor until one of
+ * them is back, which then waits for a processor with its task; then the third
+ * blocks as well. No thread is left but the one that came back. */
+static void block_all_but_one(void *arg) {
+    struct weft_metrics m;
+    struct weft_task *t[2];
+    (void)arg;
+    WEFT_CHECK_OP(weft_spawn(&t[0], block_then_wake_the_others, NULL, NULL), ==,
+                  0);
+    WEFT_CHECK_OP(weft_spawn(&t[1], block_on_the_second, NULL, NULL), ==, 0);
+    do {
+        weft_sleep(100 * WEFT_US);
+        weft_metrics_read(&m);
+    } while (m.blocked_threads != 2);
+    WEFT_CHECK_OP(write(pipes.first[1], "x", 1), ==, 1);
+    do {
+        weft_metrics_read(&m);
+    } while (m.kept_threads != 1);
+    weft_blocking(read_one, (void *)(uintptr_t)pipes.second[0]);
+    for (int i = 0; i < 2; i++) {
+        WEFT_CHECK_OP(weft_join(t[i], NULL), ==, 0);
+    }
+}
+
+static void at_the_cap_a_task_that_came_back_goes_on_on_its_own_thread(
+    void **state) {
+    struct weft_config config = {.workers = 1,
+                                 .max_threads = 3,
+                                 .quantum_ns = 10 * WEFT_S,
+                                 .min_slice_ns = 10 * WEFT_S};
+    assert_int_equal(pipe(pipes.first), 0);
+    assert_int_equal(pipe(pipes.second), 0);
+    storm_run_with(&config, block_all_but_one, NULL);
+    for (int i = 0; i < 2; i++) {
+        close(pipes.first[i]);
+        close(pipes.second[i]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_that_blocks_openly_may_follow_one_that_did_not),
+        cmocka_unit_test(
+            at_the_cap_a_task_that_came_back_goes_on_on_its_own_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,20 +46,25 @@ static void *watch(void *arg) {
     return NULL;
 }
 
-void storm_run(unsigned workers, unsigned quantum_us, void (*fn)(void *),
-               void *arg) {
-    struct weft_config config = {.workers = workers,
-                                 .quantum_ns = quantum_us * WEFT_US,
-                                 .min_slice_ns = quantum_us * WEFT_US};
+void storm_run_with(const struct weft_config *config, void (*fn)(void *),
+                    void *arg) {
     pthread_t dog;
     has_ended = false;
     assert_int_equal(pthread_create(&dog, NULL, watch, NULL), 0);
-    assert_int_equal(weft_run(&config, fn, arg), 0);
+    assert_int_equal(weft_run(config, fn, arg), 0);
     pthread_mutex_lock(&lock);
     has_ended = true;
     pthread_cond_signal(&ended);
     pthread_mutex_unlock(&lock);
     pthread_join(dog, NULL);
+}
+
+void storm_run(unsigned workers, unsigned quantum_us, void (*fn)(void *),
+               void *arg) {
+    struct weft_config config = {.workers = workers,
+                                 .quantum_ns = quantum_us * WEFT_US,
+                                 .min_slice_ns = quantum_us * WEFT_US};
+    storm_run_with(&config, fn, arg);
 }
 
 bool storm_over(void) {

@@ -19,6 +19,10 @@
 void storm_run(unsigned workers, unsigned quantum_us, void (*fn)(void *),
                void *arg);
 
+/* The same with any configuration. */
+void storm_run_with(const struct weft_config *config, void (*fn)(void *),
+                    void *arg);
+
 /* Runs `tasks` tasks of `fn(i)` for `ms` milliseconds under storm_run(); each
  * calls storm_over() to learn that time is up. Their results are added up. */
 uint64_t storm_tasks(unsigned workers, unsigned quantum_us, unsigned tasks,

@@ -156,13 +156,15 @@ static struct weft_task *steal(struct weft_worker *w,
     return NULL;
 }
 
-/* From nobody, or from the monitor, which only stands in: it will leave soon. */
+/* From nobody, or from the monitor, which only stands in: it will leave soon.
+ * Acquire: pairs with the release of the seat in poll_and_sleep(), through the
+ * monitor's exchanges: poll_until is this worker's to write from now on. */
 static bool take_seat(struct weft_runtime *rt) {
     uint32_t seat =
         atomic_load_explicit(&rt->poll_seat, memory_order_relaxed);
     while (seat != WEFT_SEAT_WORKER) {
         if (atomic_compare_exchange_weak_explicit(
-                &rt->poll_seat, &seat, WEFT_SEAT_WORKER, memory_order_relaxed,
+                &rt->poll_seat, &seat, WEFT_SEAT_WORKER, memory_order_acquire,
                 memory_order_relaxed)) {
             return true;
         }
@@ -212,8 +214,9 @@ static bool poll_and_sleep(struct weft_worker *w) {
             break;
         }
     }
+    /* Release: pairs with the acquire in take_seat(). */
     atomic_store_explicit(&rt->poll_seat, WEFT_SEAT_VACANT,
-                          memory_order_relaxed);
+                          memory_order_release);
     return regained;
 }
 

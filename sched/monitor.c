@@ -59,13 +59,18 @@ static bool is_asleep(struct weft_worker *w) {
     return false;
 }
 
+/* To give way: now, or at its next call into the scheduler. */
+static void ask(struct weft_runtime *rt, struct weft_worker *w, uint64_t now) {
+    if (rt->config.preempt == WEFT_PREEMPT_COOPERATIVE) {
+        weft_gate_defer(&w->thread.gate);
+    } else {
+        weft_signals_request(&w->thread, now);
+    }
+}
+
 static void preempt(struct weft_runtime *rt, struct weft_processor *p,
                     struct weft_worker *w, uint64_t seq, uint64_t now) {
     atomic_store_explicit(&p->asked_seq, seq, memory_order_relaxed);
-    if (rt->config.preempt == WEFT_PREEMPT_COOPERATIVE) {
-        weft_gate_defer(&w->thread.gate);
-        return;
-    }
     if (is_asleep(w)) {
         if (rt->can_retake) {
             (void)weft_retake(rt, p, w);
@@ -75,7 +80,7 @@ static void preempt(struct weft_runtime *rt, struct weft_processor *p,
          * of its call, which may return EINTR; the alternative is a processor
          * that stands still. */
     }
-    weft_signals_request(&w->thread, now);
+    ask(rt, w, now);
 }
 
 /* How old the slice on `p` must be before a light task takes its place. */
@@ -121,8 +126,7 @@ static uint64_t look_at(struct weft_runtime *rt, struct weft_processor *p,
         uint64_t due = p->seen_at + allowed;
         return due < now + tick ? due : now + tick;
     }
-    if (light && atomic_load_explicit(&rt->idle.processors,
-                                      memory_order_relaxed) > 0) {
+    if (atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) > 0) {
         weft_wake(rt); /* somebody may take it over without a preemption */
         if (age < rt->config.quantum_ns) {
             return now + tick;
@@ -136,8 +140,7 @@ static uint64_t look_at(struct weft_runtime *rt, struct weft_processor *p,
 
 /* Threads that run a task whose processor was taken from them. */
 static void stop_strays(struct weft_runtime *rt, uint64_t now) {
-    if (atomic_load_explicit(&rt->strays, memory_order_relaxed) == 0 ||
-        rt->config.preempt != WEFT_PREEMPT_SIGNAL) {
+    if (atomic_load_explicit(&rt->strays, memory_order_relaxed) == 0) {
         return;
     }
     /* Acquire: pairs with the release in start_worker(). */
@@ -148,7 +151,7 @@ static void stop_strays(struct weft_runtime *rt, uint64_t now) {
         if (atomic_load_explicit(&w->status, memory_order_relaxed) ==
                 WEFT_WORKER_STRAY &&
             !is_asleep(w)) {
-            weft_signals_request(&w->thread, now);
+            ask(rt, w, now);
         }
     }
 }

@@ -24,9 +24,18 @@ static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
 static bool has_ended;
 static _Atomic bool over;
 
+/* Looked up once: it is asked in loops that should do nothing else. */
 bool storm_has_signals(void) {
-    return weft_preempt_mode_choose(WEFT_PREEMPT_DEFAULT) ==
-           WEFT_PREEMPT_SIGNAL;
+    static _Atomic int known; /* 1: yes, 2: no */
+    int answer = atomic_load_explicit(&known, memory_order_relaxed);
+    if (answer == 0) {
+        answer = weft_preempt_mode_choose(WEFT_PREEMPT_DEFAULT) ==
+                         WEFT_PREEMPT_SIGNAL
+                     ? 1
+                     : 2;
+        atomic_store_explicit(&known, answer, memory_order_relaxed);
+    }
+    return answer == 1;
 }
 
 static void *watch(void *arg) {

@@ -24,7 +24,8 @@
  *   share.c    how light tasks and hogs share a processor
  *   worker.c   the loop of a worker with nothing to run: steal, poll, sleep
  *   keep.c     involuntary preemption, processors lost and given
- *   monitor.c  quanta, wake-up preemption, blocked workers, forgotten polling
+ *   watch.c    quanta, wake-up preemption, blocked workers
+ *   monitor.c  forgotten polling and timers
  *   timers.c   sleeping, deadlines
  *   spawn.c    birth, join, detach, cancel
  *   threads.c  making OS threads, ahead of need
@@ -223,7 +224,9 @@ struct weft_processor {
 
     /* The monitor's: what it saw last. */
     _Alignas(WEFT_CACHE_LINE) uint64_t seen_seq;
-    uint64_t seen_at;
+    uint64_t seen_at;  /* when its slice began, as far as is known */
+    uint64_t seen_cpu; /* what its thread had used then, unless a hog's */
+    uint64_t asked_at; /* when the last request was made */
 };
 
 /* Who sleeps: see the protocol in ready.c. */
@@ -258,6 +261,7 @@ struct weft_runtime {
     _Atomic uint32_t poll_seat;      /* WEFT_SEAT_... */
     _Atomic uint32_t monitor_asleep; /* 1: it wants a kick */
     uint32_t idle_ticks;             /* the monitor's */
+    uint64_t last_poll;              /* the monitor's */
 
     /* Any thread, atomic. */
     _Alignas(WEFT_CACHE_LINE) _Atomic uint32_t stopping; /* main has ended */
@@ -408,6 +412,16 @@ bool weft_keep_wanted(struct weft_worker *w);
 bool weft_retake(struct weft_runtime *rt, struct weft_processor *p,
                  struct weft_worker *w);
 int weft_keep_install(struct weft_runtime *rt);
+
+/* watch.c */
+struct weft_look {
+    uint64_t now, tick;
+    uint32_t shared; /* light tasks that nobody was asked to make room for */
+    bool waiting;    /* set when a light task waits somewhere */
+};
+uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
+                    struct weft_look *look);
+void weft_watch_strays(struct weft_runtime *rt, uint64_t now);
 
 /* monitor.c */
 uint64_t weft_monitor_tick(void *runtime, uint64_t now);

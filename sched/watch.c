@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* The monitor's look at one processor: has its slice lasted long enough, and
+ * what is to be done about it?
+ *
+ *   a light task waits, a hog runs     once the hog has had its minimum slice,
+ *                                      and what share.c has promised it
+ *   a light task waits, another runs   once that one has used a minimum slice
+ *                                      of CPU: it may be about to wait
+ *   only hogs wait                     once the quantum is over
+ *
+ * The age of a slice counts from the first look at it, so that switching tasks
+ * needs no clock; for a hog the processor notes when it began. A task that is
+ * no hog yet is judged by the CPU time of its thread: on a busy machine the
+ * kernel may have taken the CPU away for longer than a slice, and a task that is
+ * called a hog wrongly waits behind the hogs.
+ *
+ * A thread that sleeps in the kernel is not signalled (its call would return
+ * EINTR): its processor is retaken (keep.c).
+ *
+ * Always true: one light task that all may take makes room on one processor:
+ * look->shared counts those for which nobody has been asked yet. */
+#include <sys/syscall.h>
+
+#include "weft/base/syscall.h"
+#include "weft/sched/core.h"
+
+enum {
+    BETWEEN = 100 * 1000, /* ns to the next look at one between two tasks, or
+                           * to the next request */
+    LEAST = 50 * 1000,    /* ns between looks because of CPU time */
+};
+
+/* Does the thread sleep in the kernel? R: it runs or would like to. */
+static bool is_asleep(struct weft_worker *w) {
+    char text[128];
+    if (w->stat_fd < 0) {
+        return false;
+    }
+    long n = weft_syscall(SYS_pread64, w->stat_fd, (long)text, sizeof text, 0,
+                          0, 0);
+    for (long i = n - 1; i > 0; i--) {
+        if (text[i] == ')') { /* "TID (name) STATE ..." */
+            return i + 2 < n && text[i + 2] != 'R';
+        }
+    }
+    return false;
+}
+
+/* CPU time that the thread has used, in ns. */
+static uint64_t cpu_time(struct weft_worker *w) {
+    /* The clock of a thread, as pthread_getcpuclockid() makes it. */
+    int clock = (int)((~(unsigned)w->thread.tid << 3) | 6);
+    struct timespec ts = {0, 0};
+    (void)weft_syscall(SYS_clock_gettime, clock, (long)&ts, 0, 0, 0, 0);
+    return weft_timespec_ns(&ts);
+}
+
+/* To give way: now, or at its next call into the scheduler. */
+static void ask(struct weft_runtime *rt, struct weft_worker *w, uint64_t now) {
+    if (rt->config.preempt == WEFT_PREEMPT_COOPERATIVE) {
+        weft_gate_defer(&w->thread.gate);
+    } else {
+        weft_signals_request(&w->thread, now);
+    }
+}
+
+static void preempt(struct weft_runtime *rt, struct weft_processor *p,
+                    struct weft_worker *w, uint64_t now) {
+    atomic_store_explicit(&p->asked_seq, p->seen_seq, memory_order_relaxed);
+    p->asked_at = now;
+    if (is_asleep(w)) {
+        if (rt->can_retake) {
+            (void)weft_retake(rt, p, w);
+            return;
+        }
+        /* No membarrier (an old kernel, an emulator): the signal brings it out
+         * of its call, which may return EINTR; the alternative is a processor
+         * that stands still. */
+    }
+    ask(rt, w, now);
+}
+
+static bool is_hog(struct weft_processor *p) {
+    return atomic_load_explicit(&p->began, memory_order_relaxed) != 0;
+}
+
+/* How old the slice on `p` must be before a light task takes its place. */
+static uint64_t light_may_come(struct weft_runtime *rt,
+                               struct weft_processor *p) {
+    uint64_t least = rt->config.min_slice_ns;
+    uint64_t protect = atomic_load_explicit(&p->protect, memory_order_relaxed);
+    if (!is_hog(p) || protect <= least) {
+        return least;
+    }
+    return protect < rt->config.quantum_ns ? protect : rt->config.quantum_ns;
+}
+
+/* A slice that was not seen before? Notes when it began. */
+static void note_slice(struct weft_processor *p, struct weft_worker *w,
+                       uint64_t now) {
+    uint64_t seq = atomic_load_explicit(&p->seq, memory_order_relaxed);
+    uint64_t began = atomic_load_explicit(&p->began, memory_order_relaxed);
+    if (seq != p->seen_seq) {
+        p->seen_seq = seq;
+        p->seen_at = began != 0 && began < now ? began : now;
+        p->seen_cpu = began != 0 ? 0 : cpu_time(w);
+    }
+}
+
+static bool has_own_light(struct weft_processor *p) {
+    return weft_local_length(&p->queue) > 0 ||
+           atomic_load_explicit(&p->slot, memory_order_relaxed) != NULL;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+/* Looks at `p`; returns when it wants to be looked at again. */
+WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
+                              struct weft_look *look) {
+    /* Acquire: pairs with the releases in weft_processor_give() and _take(). */
+    struct weft_worker *w =
+        atomic_load_explicit(&p->worker, memory_order_acquire);
+    uint64_t now = look->now;
+    uint64_t later = now + look->tick;
+    if (w == NULL) {
+        return WEFT_FOREVER;
+    }
+    if (atomic_load_explicit(&w->processor, memory_order_relaxed) != p ||
+        atomic_load_explicit(&w->task, memory_order_relaxed) == NULL) {
+        return earlier(later, now + BETWEEN);
+    }
+    note_slice(p, w, now);
+    atomic_fetch_add_explicit(&rt->checks, 1, memory_order_relaxed);
+    bool own = has_own_light(p);
+    bool light = own || look->shared > 0;
+    uint64_t allowed = light ? light_may_come(rt, p) : rt->config.quantum_ns;
+    uint64_t age = now > p->seen_at ? now - p->seen_at : 0;
+    look->waiting |= light;
+    if (!light && weft_global_length(&rt->hogs) == 0) {
+        return later;
+    }
+    if (age < allowed) {
+        return earlier(later, p->seen_at + allowed);
+    }
+    if (!own && look->shared > 0) {
+        look->shared--;
+    }
+    if (atomic_load_explicit(&p->asked_seq, memory_order_relaxed) ==
+            p->seen_seq &&
+        now < p->asked_at + BETWEEN) {
+        return earlier(later, p->asked_at + BETWEEN);
+    }
+    if (!is_hog(p) && !is_asleep(w)) {
+        uint64_t used = cpu_time(w) - p->seen_cpu;
+        if (used < allowed) {
+            uint64_t left = allowed - used;
+            return earlier(later, now + (left > LEAST ? left : LEAST));
+        }
+    }
+    if (atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) > 0) {
+        weft_wake(rt); /* somebody may take it over without a preemption */
+        if (age < rt->config.quantum_ns) {
+            return later;
+        }
+    }
+    if (rt->config.preempt != WEFT_PREEMPT_OFF) {
+        preempt(rt, p, w, now);
+    }
+    return later;
+}
+
+/* Threads that run a task whose processor was taken from them. */
+WEFT_TEXT void weft_watch_strays(struct weft_runtime *rt, uint64_t now) {
+    if (atomic_load_explicit(&rt->strays, memory_order_relaxed) == 0) {
+        return;
+    }
+    /* Acquire: pairs with the release in start_worker(). */
+    uint32_t n = atomic_load_explicit(&rt->worker_count, memory_order_acquire);
+    for (uint32_t i = 0; i < n; i++) {
+        struct weft_worker *w =
+            atomic_load_explicit(&rt->workers[i], memory_order_relaxed);
+        if (atomic_load_explicit(&w->status, memory_order_relaxed) ==
+                WEFT_WORKER_STRAY &&
+            !is_asleep(w)) {
+            ask(rt, w, now);
+        }
+    }
+}

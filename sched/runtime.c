@@ -191,6 +191,7 @@ static void wait_for_tasks(struct weft_runtime *rt) {
             break;
         }
         usleep(us < 2000 ? us : 2000);
+        weft_cancel_all(rt); /* those that were being born */
     }
 }
 

@@ -221,6 +221,16 @@ WEFT_TEXT int weft_spawn(struct weft_task **out, void *(*fn)(void *), void *arg,
     return error;
 }
 
+/* Release: pairs with the acquires in weft_tasks_all_ended(). */
+static void count_end(struct weft_runtime *rt, struct weft_processor *p) {
+    if (p == NULL) {
+        atomic_fetch_add_explicit(&rt->foreign_ended, 1, memory_order_release);
+        return;
+    }
+    uint64_t ended = atomic_load_explicit(&p->ended, memory_order_relaxed);
+    atomic_store_explicit(&p->ended, ended + 1, memory_order_release);
+}
+
 /* `t` has left its stack for good. */
 WEFT_TEXT void weft_task_ended(struct weft_worker *w, struct weft_task *t) {
     struct weft_processor *p = weft_worker_processor(w);
@@ -236,12 +246,7 @@ WEFT_TEXT void weft_task_ended(struct weft_worker *w, struct weft_task *t) {
     } else if (joiner != WEFT_JOIN_NOBODY) {
         weft_unpark((struct weft_task *)joiner);
     }
-    if (p != NULL) {
-        weft_count(&p->ended);
-    } else {
-        atomic_fetch_add_explicit(&w->runtime->foreign_ended, 1,
-                                  memory_order_relaxed);
-    }
+    count_end(w->runtime, p);
 }
 
 static void free_joined(struct weft_task *t) {
@@ -329,9 +334,10 @@ static void cancel_one(void *arg, const struct weft_stack *stack) {
 }
 
 /* Cancels every task there is: the runtime ends. A task that is being made
- * meanwhile sees rt->stopping, or its id is seen here. */
+ * meanwhile may have looked at rt->stopping before and show its id only later:
+ * wait_for_tasks() calls this again and again. */
 void weft_cancel_all(struct weft_runtime *rt) {
-    atomic_store_explicit(&rt->stopping, 1, memory_order_seq_cst);
+    atomic_store_explicit(&rt->stopping, 1, memory_order_relaxed);
     weft_runtime_enter();
     weft_stack_pool_each(rt->stacks, cancel_one, NULL);
     weft_runtime_leave();
@@ -340,6 +346,8 @@ void weft_cancel_all(struct weft_runtime *rt) {
 /* Have all tasks ended that were ever made? Ends are read before births: what
  * ended was born before. Any thread. */
 bool weft_tasks_all_ended(struct weft_runtime *rt) {
+    /* Acquire, both: pair with the releases in count_end(); the births that came
+     * before the ends that are seen are seen below. */
     uint64_t ended =
         atomic_load_explicit(&rt->foreign_ended, memory_order_acquire);
     uint64_t spawned = 0;
@@ -347,7 +355,6 @@ bool weft_tasks_all_ended(struct weft_runtime *rt) {
         ended += atomic_load_explicit(&rt->processors[i].ended,
                                       memory_order_acquire);
     }
-    atomic_thread_fence(memory_order_seq_cst);
     for (unsigned i = 0; i < rt->processor_count; i++) {
         spawned += atomic_load_explicit(&rt->processors[i].spawned,
                                         memory_order_relaxed);

@@ -68,8 +68,8 @@ int weft_spawn(struct weft_task **out, void *(*fn)(void *), void *arg,
  * `*result` (unless NULL); the handle is gone when 0 comes back. Returns 0,
  * -EDEADLK for the caller itself, -EBUSY when another task joins it already,
  * -EPERM outside a task, -ECANCELED when the caller was cancelled, and
- * weft_join_until() -ETIMEDOUT at the deadline; after an error the handle is
- * still good. Context: task, may switch. */
+ * weft_join_until() -ETIMEDOUT at the deadline or -ENOMEM when no timer could be
+ * had; after an error the handle is still good. Context: task, may switch. */
 int weft_join(struct weft_task *task, void **result);
 int weft_join_until(struct weft_task *task, void **result, uint64_t deadline);
 
@@ -121,7 +121,7 @@ void *weft_blocking(void *(*fn)(void *), void *arg);
 /* The calling task, or NULL outside a task. Context: anywhere. */
 struct weft_task *weft_self(void);
 
-/* The number of a task, unique in the process and never 0. Context: any thread
+/* The number of a task, unique in one weft_run() and never 0. Context: any thread
  * that holds the handle. */
 uint64_t weft_task_id(const struct weft_task *task);
 

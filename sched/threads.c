@@ -189,10 +189,9 @@ static uint64_t spawner_tick(void *runtime, uint64_t now) {
     struct weft_runtime *rt = runtime;
     int error = 0;
     (void)now;
-    atomic_store_explicit(&rt->spares_wanted, 0, memory_order_relaxed);
-    /* Pairs with the exchange in weft_threads_want(): who finds the 1 still
-     * there has taken its spare before this look. */
-    atomic_thread_fence(memory_order_seq_cst);
+    /* Acquire: pairs with the release in weft_threads_want(): who finds the 1
+     * still there has taken its spare before the look below. */
+    atomic_exchange_explicit(&rt->spares_wanted, 0, memory_order_acquire);
     while (error == 0 && wants_more(rt)) {
         error = start_worker(rt);
         weft_wake(rt);
@@ -203,12 +202,12 @@ static uint64_t spawner_tick(void *runtime, uint64_t now) {
     return error == 0 ? WEFT_FOREVER : weft_clock_now() + RETRY_AFTER;
 }
 
-/* Spares have become few: have some made. Any thread; a signal handler. The
- * exchange pairs with the fence in spawner_tick(). */
+/* Spares have become few: have some made. Any thread; a signal handler.
+ * Release: pairs with the acquire in spawner_tick(). */
 WEFT_TEXT void weft_threads_want(struct weft_runtime *rt) {
     if (WEFT_UNLIKELY(wants_more(rt)) &&
         atomic_exchange_explicit(&rt->spares_wanted, 1,
-                                 memory_order_seq_cst) == 0) {
+                                 memory_order_release) == 0) {
         weft_timer_kick(&rt->spawner);
     }
 }

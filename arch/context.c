@@ -158,4 +158,11 @@ UNTOLD WEFT_TEXT void weft_context_exit(struct weft_context *dying,
     weft_switch_last(to->sp);
 }
 
+UNTOLD WEFT_TEXT void weft_context_exit_fp(struct weft_context *dying,
+                                           struct weft_context *to) {
+    leave(dying, to, 1);
+    weft_switch_fp(&dying->sp, to->sp);
+    __builtin_unreachable();
+}
+
 #endif

@@ -65,6 +65,8 @@ void weft_context_switch(struct weft_context *save, struct weft_context *to);
 void weft_context_switch_fp(struct weft_context *save, struct weft_context *to);
 void weft_context_exit(struct weft_context *dying, struct weft_context *to)
     __attribute__((noreturn));
+void weft_context_exit_fp(struct weft_context *dying, struct weft_context *to)
+    __attribute__((noreturn));
 
 #else
 
@@ -92,6 +94,14 @@ __attribute__((noreturn)) static inline void weft_context_exit(
     struct weft_context *dying, struct weft_context *to) {
     dying->sp = NULL;
     weft_switch_last(to->sp);
+}
+
+/* The same for a context that changed its control words: *to has the baseline.
+ * (What it suspends here, nobody resumes.) */
+__attribute__((noreturn)) static inline void weft_context_exit_fp(
+    struct weft_context *dying, struct weft_context *to) {
+    weft_switch_fp(&dying->sp, to->sp);
+    __builtin_unreachable();
 }
 
 #endif

@@ -187,6 +187,20 @@ static void control_words_stay_with_the_one_that_keeps_them(void **state) {
     finish(&plain);
 }
 
+static void round_up_and_leave(void *arg) {
+    struct pair *pair = arg;
+    fesetround(FE_UPWARD);
+    weft_context_exit_fp(&pair->self, &pair->back);
+}
+
+static void control_words_go_with_the_one_that_exits(void **state) {
+    struct pair up;
+    begin(&up, round_up_and_leave);
+    there(&up);
+    assert_int_equal(fegetround(), FE_TONEAREST);
+    finish(&up);
+}
+
 static void the_adopting_thread_sets_the_baseline(void **state) {
     struct pair up, plain;
     fesetround(FE_DOWNWARD);
@@ -379,6 +393,7 @@ int main(void) {
         cmocka_unit_test(control_goes_to_and_fro),
         cmocka_unit_test(the_registers_that_a_call_keeps_are_kept),
         cmocka_unit_test(control_words_stay_with_the_one_that_keeps_them),
+        cmocka_unit_test(control_words_go_with_the_one_that_exits),
         cmocka_unit_test(the_adopting_thread_sets_the_baseline),
         cmocka_unit_test(a_context_goes_on_where_it_is_resumed),
         cmocka_unit_test(a_stack_is_used_again_after_its_context_ended),

@@ -94,6 +94,9 @@ static struct weft_worker *switch_to(struct weft_worker *w,
         to = &n->context;
     }
     if (after == WEFT_AFTER_EXIT) {
+        if (WEFT_UNLIKELY(t->keep_fp)) {
+            weft_context_exit_fp(&t->context, to);
+        }
         weft_context_exit(&t->context, to);
     } else if (WEFT_UNLIKELY(t->keep_fp)) {
         weft_context_switch_fp(&t->context, to);

@@ -26,45 +26,14 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 
 #include "weft/base/check.h"
 #include "weft/base/futex.h"
-#include "weft/base/syscall.h"
+#include "weft/base/slice.h"
 
 enum { KICKED = 1, SLEEPING = 2, STOP = 4 };
 
 #define SHORT_SLICE (100 * WEFT_US)
-
-/* sched_setattr(2)'s own structure, which older libc headers lack. */
-struct scheduling {
-    uint32_t size;
-    uint32_t policy;
-    uint64_t flags;
-    int32_t nice;
-    uint32_t priority;
-    uint64_t runtime;
-    uint64_t deadline;
-    uint64_t period;
-};
-
-/* Asks for a slice of 0.1 ms: since Linux 6.12 a thread with a shorter slice
- * than the others is chosen sooner when it wakes. Older kernels take the call
- * and keep their slices. False when it was refused. */
-static bool shorten_slice(void) {
-#if defined(SYS_sched_setattr) && defined(SYS_sched_getattr)
-    struct scheduling how = {0};
-    if (weft_syscall(SYS_sched_getattr, 0, (long)&how, sizeof(how), 0, 0, 0) !=
-        0) {
-        return false;
-    }
-    how.size = sizeof(how);
-    how.runtime = SHORT_SLICE;
-    return weft_syscall(SYS_sched_setattr, 0, (long)&how, 0, 0, 0, 0) == 0;
-#else
-    return false;
-#endif
-}
 
 /* Sleeps until `until` or a kick; returns the word it found. A time that has
  * passed is not worth the system call: the kernel would still arm a timer and
@@ -87,7 +56,9 @@ static void *run(void *arg) {
     const char *name = timer->config.name;
     prctl(PR_SET_NAME, name != NULL ? name : "weft-timer", 0, 0, 0);
     prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
-    timer->short_slice = shorten_slice();
+    /* Since Linux 6.12 a thread with a shorter slice than the others is chosen
+     * sooner when it wakes. */
+    timer->short_slice = weft_thread_slice(SHORT_SLICE);
 
     /* Acquire: pairs with the release in weft_timer_stop(). */
     uint32_t word = atomic_load_explicit(&timer->word, memory_order_acquire);

@@ -98,7 +98,8 @@ struct weft_task {
 
     /* The task itself, and the handler on its thread. */
     struct weft_gate gate; /* closed by weft_preempt_disable() */
-    bool hog;              /* it was interrupted since it last waited */
+    bool hog;              /* it has used up its patience: see pick.c */
+    uint8_t strikes;       /* times it was preempted since it last waited */
     bool keep_fp;
     bool pooled;      /* of the default stack size */
     uint8_t priority; /* enum weft_priority */
@@ -197,6 +198,7 @@ struct weft_processor {
     _Atomic uint64_t began; /* owner writes: when, if it is a hog's; else 0 */
     _Atomic uint64_t protect; /* owner writes: ns of it that are the hog's own */
     _Atomic uint64_t asked_seq; /* the monitor writes: this slice is over */
+    _Atomic bool asked_spent;   /* and it was a whole quantum, or a hog's */
 
     /* Owner. */
     struct weft_runtime *runtime;
@@ -368,6 +370,25 @@ static inline void weft_slice_begin(struct weft_processor *p,
         &p->seq, atomic_load_explicit(&p->seq, memory_order_relaxed) + 1,
         memory_order_relaxed);
     weft_count(&p->switches);
+}
+
+/* It was preempted before: it will be again. */
+enum { WEFT_STRIKES = 3 };
+
+/* `t` is preempted. True when it is a hog by now. */
+static inline bool weft_task_strike(struct weft_processor *p,
+                                    struct weft_task *t) {
+    if (t->strikes < WEFT_STRIKES) {
+        t->strikes++;
+    }
+    return t->hog || t->strikes == WEFT_STRIKES ||
+           atomic_load_explicit(&p->asked_spent, memory_order_relaxed);
+}
+
+/* `t` has waited, or given way by itself. */
+static inline void weft_task_forgive(struct weft_task *t) {
+    t->hog = false;
+    t->strikes = 0;
 }
 
 /* switch.c */

@@ -69,11 +69,10 @@ static void sleep_with_task(struct weft_worker *w, struct weft_task *t) {
     weft_slice_begin(p, t);
 }
 
-static void bind_and_queue(struct weft_worker *w, struct weft_task *t) {
+static void bind(struct weft_worker *w, struct weft_task *t) {
     t->bound = w;
     atomic_fetch_add_explicit(&w->runtime->bound, 1, memory_order_relaxed);
     weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_RUNNABLE);
-    weft_push_global(w->runtime, t);
 }
 
 /* Is the request that brought the caller here still about what runs now, and
@@ -116,11 +115,17 @@ WEFT_TEXT void weft_keep(struct weft_worker *w) {
         }
         to = n->bound;
     }
-    t->hog = true;
+    bool spent = weft_task_strike(p, t);
+    t->hog = true; /* it waits with the hogs: only its own thread can run it */
     atomic_fetch_add_explicit(&rt->kept, 1, memory_order_relaxed);
     atomic_store_explicit(&w->status, WEFT_WORKER_KEPT, memory_order_relaxed);
     atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
-    bind_and_queue(w, t);
+    bind(w, t);
+    if (spent) {
+        weft_push_global(rt, t);
+    } else {
+        weft_put_back(rt, t); /* before those: it may be about to wait */
+    }
     weft_wake(rt); /* it may go on at once where a processor is idle */
     weft_processor_give(p, to, n);
     sleep_with_task(w, t);
@@ -165,7 +170,8 @@ WEFT_TEXT void weft_worker_regain(struct weft_worker *w) {
         return;
     }
     atomic_store_explicit(&w->status, WEFT_WORKER_KEPT, memory_order_relaxed);
-    bind_and_queue(w, t);
+    bind(w, t);
+    weft_push_global(rt, t);
     weft_wake(rt);
     sleep_with_task(w, t);
 }

@@ -6,8 +6,9 @@
  *   local   ready tasks of this processor, first in first out
  *   global  ready tasks from outside and what overflowed; a share at a time
  *   high    high priority; before all others, but not each time
- *   hogs    tasks that were interrupted since they last waited, and those of
- *           low priority; behind all others, but with a guaranteed share
+ *   hogs    tasks that were preempted time and again since they last waited, or
+ *           used a whole quantum, or sleep on a thread of their own; and those
+ *           of low priority; behind all others, but with a guaranteed share
  *
  * So a task that waits and works a little passes tasks that only work, as in
  * every interactive scheduler since CTSS (Corbato 1962); the shares keep each

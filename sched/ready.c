@@ -289,7 +289,7 @@ WEFT_TEXT void weft_unpark(struct weft_task *t) {
                     &t->token, &token, WEFT_TOKEN_NONE, memory_order_acq_rel,
                     memory_order_relaxed)) {
                 weft_task_become(t, WEFT_TASK_WAITING, WEFT_TASK_RUNNABLE);
-                t->hog = false; /* it has waited */
+                weft_task_forgive(t); /* it has waited */
                 weft_ready(w, t);
                 break;
             }

@@ -31,7 +31,7 @@ enum {
     EARN = 3,
     CREDIT_MAX = 1000 * 1000, /* ns */
     DEBT_MAX = 1000 * 1000,   /* ns */
-    BURST = 500 * 1000,       /* ns */
+    BURST = 500 * 1000,      /* ns */
 };
 
 static void add_credit(struct weft_processor *p, int64_t ns) {

@@ -123,7 +123,7 @@ static void set_up(struct weft_runtime *rt, struct weft_processor *p,
                    struct weft_task *t, const struct weft_task_options *options,
                    const void *creator) {
     t->bound = NULL;
-    t->hog = false;
+    weft_task_forgive(t);
     t->keep_fp = options->keep_fp;
     t->priority = (uint8_t)options->priority;
     t->result = NULL;

@@ -141,6 +141,15 @@ void weft_task_begin(void *task) {
     __builtin_unreachable();
 }
 
+/* A preemption at a point that may switch: needs no thread of its own. */
+static struct weft_worker *give_way(struct weft_worker *w) {
+    struct weft_processor *p = weft_worker_processor(w);
+    struct weft_task *t = weft_worker_task(w);
+    weft_count(&p->yielded);
+    t->hog = weft_task_strike(p, t);
+    return weft_yield_inside(w);
+}
+
 /* Opens the gate at a point that may switch: what fell due becomes a yield. */
 static void leave_switching(struct weft_worker *w) {
     if (WEFT_LIKELY(!weft_gate_open(&w->thread.gate))) {
@@ -148,9 +157,7 @@ static void leave_switching(struct weft_worker *w) {
     }
     w = weft_enter(); /* the processor may have been taken meanwhile */
     if (weft_keep_wanted(w)) {
-        weft_count(&weft_worker_processor(w)->yielded);
-        weft_worker_task(w)->hog = true;
-        w = weft_yield_inside(w);
+        w = give_way(w);
     }
     weft_leave(w);
 }
@@ -160,7 +167,7 @@ WEFT_TEXT void weft_yield(void) {
     if (w == NULL) {
         return;
     }
-    weft_worker_task(w)->hog = false; /* it gave way by itself */
+    weft_task_forgive(weft_worker_task(w)); /* it gives way by itself */
     weft_leave(weft_yield_inside(w));
 }
 
@@ -191,9 +198,7 @@ WEFT_TEXT void weft_preempt_enable(void) {
     if (weft_gate_open(&t->gate)) {
         struct weft_worker *w = weft_enter();
         if (weft_keep_wanted(w)) {
-            weft_count(&weft_worker_processor(w)->yielded);
-            t->hog = true;
-            w = weft_yield_inside(w);
+            w = give_way(w);
         }
         weft_leave(w);
     }

@@ -65,7 +65,8 @@ static void ask(struct weft_runtime *rt, struct weft_worker *w, uint64_t now) {
 }
 
 static void preempt(struct weft_runtime *rt, struct weft_processor *p,
-                    struct weft_worker *w, uint64_t now) {
+                    struct weft_worker *w, uint64_t now, bool spent) {
+    atomic_store_explicit(&p->asked_spent, spent, memory_order_relaxed);
     atomic_store_explicit(&p->asked_seq, p->seen_seq, memory_order_relaxed);
     p->asked_at = now;
     if (is_asleep(w)) {
@@ -152,8 +153,10 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
         now < p->asked_at + BETWEEN) {
         return earlier(later, p->asked_at + BETWEEN);
     }
-    if (!is_hog(p) && !is_asleep(w)) {
+    bool spent = is_hog(p);
+    if (!spent && !is_asleep(w)) {
         uint64_t used = cpu_time(w) - p->seen_cpu;
+        spent = used >= rt->config.quantum_ns;
         if (used < allowed) {
             uint64_t left = allowed - used;
             return earlier(later, now + (left > LEAST ? left : LEAST));
@@ -166,7 +169,7 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
         }
     }
     if (rt->config.preempt != WEFT_PREEMPT_OFF) {
-        preempt(rt, p, w, now);
+        preempt(rt, p, w, now, spent);
     }
     return later;
 }

@@ -7,17 +7,9 @@
 
 #include "weft/base/clock.h"
 #include "weft/base/futex.h"
+#include "weft/base/relax.h"
 
 enum { SPINS = 40 };
-
-static inline void relax(void) {
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_ia32_pause)
-    __builtin_ia32_pause();
-#endif
-#endif
-    atomic_signal_fence(memory_order_seq_cst); /* the compiler keeps the loop */
-}
 
 WEFT_TEXT void weft_lock_wait(struct weft_lock *lock) {
     for (int i = 0; i < SPINS; i++) {
@@ -25,7 +17,7 @@ WEFT_TEXT void weft_lock_wait(struct weft_lock *lock) {
             weft_lock_try(lock)) {
             return;
         }
-        relax();
+        weft_relax();
     }
     /* Acquire: pairs with the release in weft_lock_release(). */
     while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0) {

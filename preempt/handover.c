@@ -31,6 +31,7 @@
 #include "weft/base/check.h"
 #include "weft/base/compiler.h"
 #include "weft/base/futex.h"
+#include "weft/base/relax.h"
 
 #define SLEEPER ((uintptr_t)1)
 
@@ -42,15 +43,6 @@
  *        32        2,800 to 4,400     12,000 to 24,000
  *       200       8,900 to 23,000                  160 */
 enum { SPINS = 32 };
-
-static inline void relax(void) {
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_ia32_pause)
-    __builtin_ia32_pause();
-#endif
-#endif
-    atomic_signal_fence(memory_order_seq_cst); /* the compiler keeps the loop */
-}
 
 static inline _Atomic uint32_t *futex_word(struct weft_handover *handover) {
     char *word = (char *)&handover->value;
@@ -97,7 +89,7 @@ WEFT_TEXT void *weft_handover_wait(struct weft_handover *handover,
         if (value != NULL) {
             return value;
         }
-        relax();
+        weft_relax();
     }
     uintptr_t seen = 0;
     if (!atomic_compare_exchange_strong_explicit(&handover->value, &seen,

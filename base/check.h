@@ -8,6 +8,10 @@
 
 #include "weft/base/compiler.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Prints "weft: FILE:LINE: FUNCTION: what was expected" and aborts. */
 #define WEFT_CHECK(cond)                                                  \
     do {                                                                  \
@@ -38,5 +42,9 @@ void weft_check_failed(const char *file, int line, const char *function,
  * caller can mend (format as in weft_print()). Context: anywhere. */
 void weft_fatal(const char *fmt, ...) WEFT_PRINTF(1, 2)
     __attribute__((noreturn, cold));
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <time.h>
@@ -23,6 +24,11 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
 static bool has_ended;
 static _Atomic bool over;
+static void (*on_stall)(void);
+
+void storm_on_stall(void (*fn)(void)) {
+    on_stall = fn;
+}
 
 /* Looked up once: it is asked in loops that should do nothing else. */
 bool storm_has_signals(void) {
@@ -47,12 +53,21 @@ static void *watch(void *arg) {
     while (!has_ended) {
         if (pthread_cond_timedwait(&ended, &lock, &limit) == ETIMEDOUT) {
             weft_print(STDERR_FILENO, "stands still for %d s\n", LIMIT_S);
+            if (on_stall != NULL) {
+                on_stall();
+            }
             weft_dump(STDERR_FILENO);
             abort();
         }
     }
     pthread_mutex_unlock(&lock);
     return NULL;
+}
+
+static struct weft_config config_of(unsigned workers, unsigned quantum_us) {
+    return (struct weft_config){.workers = workers,
+                                .quantum_ns = quantum_us * WEFT_US,
+                                .min_slice_ns = quantum_us * WEFT_US};
 }
 
 void storm_run_with(const struct weft_config *config, void (*fn)(void *),
@@ -70,9 +85,7 @@ void storm_run_with(const struct weft_config *config, void (*fn)(void *),
 
 void storm_run(unsigned workers, unsigned quantum_us, void (*fn)(void *),
                void *arg) {
-    struct weft_config config = {.workers = workers,
-                                 .quantum_ns = quantum_us * WEFT_US,
-                                 .min_slice_ns = quantum_us * WEFT_US};
+    struct weft_config config = config_of(workers, quantum_us);
     storm_run_with(&config, fn, arg);
 }
 
@@ -103,11 +116,17 @@ static void run_storm(void *arg) {
     }
 }
 
-uint64_t storm_tasks(unsigned workers, unsigned quantum_us, unsigned tasks,
-                     unsigned ms, void *(*fn)(void *)) {
+uint64_t storm_tasks_with(const struct weft_config *config, unsigned tasks,
+                          unsigned ms, void *(*fn)(void *)) {
     struct storm s = {tasks, ms, fn, 0};
     assert_true(tasks <= MAX_TASKS);
     atomic_store_explicit(&over, false, memory_order_relaxed);
-    storm_run(workers, quantum_us, run_storm, &s);
+    storm_run_with(config, run_storm, &s);
     return s.sum;
+}
+
+uint64_t storm_tasks(unsigned workers, unsigned quantum_us, unsigned tasks,
+                     unsigned ms, void *(*fn)(void *)) {
+    struct weft_config config = config_of(workers, quantum_us);
+    return storm_tasks_with(&config, tasks, ms, fn);
 }

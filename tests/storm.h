@@ -7,7 +7,6 @@
 #ifndef WEFT_TESTS_STORM_H_
 #define WEFT_TESTS_STORM_H_
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,6 +26,13 @@ void storm_run_with(const struct weft_config *config, void (*fn)(void *),
  * calls storm_over() to learn that time is up. Their results are added up. */
 uint64_t storm_tasks(unsigned workers, unsigned quantum_us, unsigned tasks,
                      unsigned ms, void *(*fn)(void *index));
+
+/* The same with all of a configuration. */
+uint64_t storm_tasks_with(const struct weft_config *config, unsigned tasks,
+                          unsigned ms, void *(*fn)(void *index));
+
+/* What the watchdog calls before it dumps; NULL, the default: nothing. */
+void storm_on_stall(void (*fn)(void));
 
 /* True when the tasks of storm_tasks() shall end. A scheduling point only where
  * preemption is cooperative. */

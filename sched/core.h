@@ -34,6 +34,7 @@
 #define WEFT_SCHED_CORE_H_
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -173,6 +174,7 @@ struct weft_worker {
     /* Any thread, atomic: see keep.c. */
     _Atomic uint32_t retake;
     struct weft_handover handover; /* a processor comes in here */
+    bool held; /* to one CPU; who gives writes it, before the mailbox */
 
     /* Owner. */
     struct weft_context native; /* the thread's own stack */
@@ -248,6 +250,7 @@ struct weft_runtime {
     struct weft_processor *processors;
     struct weft_stack_pool *stacks;
     bool can_retake; /* membarrier is there */
+    cpu_set_t cpus;  /* that the process may use */
 
     struct weft_poller poller;
     struct weft_timer monitor;
@@ -410,6 +413,8 @@ void weft_idle_push(struct weft_processor *p);
 struct weft_processor *weft_idle_pop(struct weft_runtime *rt);
 void weft_processor_give(struct weft_processor *p, struct weft_worker *to,
                          struct weft_task *next);
+void weft_processor_give_here(struct weft_processor *p, struct weft_worker *to,
+                              struct weft_task *next);
 void weft_processor_take(struct weft_worker *w, struct weft_processor *p);
 
 /* pick.c */

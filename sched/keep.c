@@ -127,7 +127,7 @@ WEFT_TEXT void weft_keep(struct weft_worker *w) {
         weft_put_back(rt, t); /* before those: it may be about to wait */
     }
     weft_wake(rt); /* it may go on at once where a processor is idle */
-    weft_processor_give(p, to, n);
+    weft_processor_give_here(p, to, n);
     sleep_with_task(w, t);
 }
 

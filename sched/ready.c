@@ -22,6 +22,10 @@
  *
  * Always true: an idle processor has empty queues and no worker; a worker on
  * the spare list holds no processor and waits on its mailbox, or is about to. */
+#define _GNU_SOURCE /* CPU sets */
+#include <sys/syscall.h>
+
+#include "weft/base/syscall.h"
 #include "weft/sched/core.h"
 
 WEFT_TEXT void weft_spare_push(struct weft_worker *w) {
@@ -138,9 +142,34 @@ WEFT_TEXT void weft_processor_give(struct weft_processor *p,
     weft_handover_give(&to->handover, p);
 }
 
+/* The same from a worker that goes to sleep at once: the other shall wake on
+ * this CPU, which becomes free. The kernel does not know that and would put it
+ * on the CPU where it ran last, behind another hog perhaps, until the next tick
+ * (4 ms at 250 Hz) sets that right. */
+WEFT_TEXT void weft_processor_give_here(struct weft_processor *p,
+                                        struct weft_worker *to,
+                                        struct weft_task *next) {
+    unsigned cpu;
+    if (weft_syscall(SYS_getcpu, (long)&cpu, 0, 0, 0, 0, 0) == 0 &&
+        cpu < CPU_SETSIZE) {
+        cpu_set_t here;
+        CPU_ZERO(&here);
+        CPU_SET(cpu, &here);
+        /* It sleeps, so this moves nothing; weft_processor_take() undoes it. */
+        to->held = weft_syscall(SYS_sched_setaffinity, to->thread.tid,
+                                sizeof here, (long)&here, 0, 0, 0) == 0;
+    }
+    weft_processor_give(p, to, next);
+}
+
 /* Makes `w`, the caller, the worker of `p`, which it owns. */
 WEFT_TEXT void weft_processor_take(struct weft_worker *w,
                                    struct weft_processor *p) {
+    if (w->held) {
+        w->held = false;
+        weft_syscall(SYS_sched_setaffinity, 0, sizeof w->runtime->cpus,
+                     (long)&w->runtime->cpus, 0, 0, 0);
+    }
     /* Release: as in weft_processor_give(). */
     atomic_store_explicit(&p->worker, w, memory_order_release);
     atomic_store_explicit(&w->status, WEFT_WORKER_ACTIVE, memory_order_relaxed);

@@ -131,6 +131,9 @@ static int new_runtime(const struct weft_config *config,
     rt->config = settled;
     rt->processor_count = settled.workers;
     rt->next_id = 1;
+    if (sched_getaffinity(0, sizeof rt->cpus, &rt->cpus) != 0) {
+        memset(&rt->cpus, 0xff, sizeof rt->cpus);
+    }
     weft_global_init(&rt->global);
     weft_global_init(&rt->high);
     weft_global_init(&rt->hogs);

@@ -323,7 +323,7 @@ static void pass_on(struct weft_worker *w, struct weft_task *t) {
         weft_wake(w->runtime);
     }
     become_spare(w);
-    weft_processor_give(p, t->bound, t);
+    weft_processor_give_here(p, t->bound, t);
 }
 
 WEFT_TEXT void weft_worker_main(struct weft_worker *w) {

@@ -28,10 +28,10 @@
 #include "weft/sched/core.h"
 
 enum {
-    EARN = 3,
-    CREDIT_MAX = 1000 * 1000, /* ns */
-    DEBT_MAX = 1000 * 1000,   /* ns */
-    BURST = 500 * 1000,      /* ns */
+    EARN = 4,
+    CREDIT_MAX = 700 * 1000, /* ns */
+    DEBT_MAX = 700 * 1000,   /* ns */
+    BURST = 350 * 1000,      /* ns */
 };
 
 static void add_credit(struct weft_processor *p, int64_t ns) {

@@ -296,6 +296,11 @@ struct weft_runtime {
 /* The one that runs, for calls from threads that are no workers. */
 extern _Atomic(struct weft_runtime *) weft_runtime_current;
 
+/* runtime.c: the runtime of `w`; for NULL, a thread that is no worker, the one
+ * that runs, or NULL. It stays until weft_runtime_return() of the same `w`. */
+struct weft_runtime *weft_runtime_borrow(struct weft_worker *w);
+void weft_runtime_return(struct weft_worker *w);
+
 /* --- inside the runtime ---------------------------------------------------- */
 
 /* keep.c: the processor was taken while the caller was outside. */

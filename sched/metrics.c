@@ -72,10 +72,8 @@ static void add_workers(struct weft_runtime *rt, struct weft_metrics *m) {
 
 void weft_metrics_read(struct weft_metrics *out) {
     memset(out, 0, sizeof *out);
-    weft_runtime_enter();
-    /* Acquire: pairs with the release in weft_run(). */
-    struct weft_runtime *rt =
-        atomic_load_explicit(&weft_runtime_current, memory_order_acquire);
+    struct weft_worker *self = weft_enter();
+    struct weft_runtime *rt = weft_runtime_borrow(self);
     if (rt != NULL) {
         out->workers = rt->processor_count;
         out->preempt = rt->config.preempt;
@@ -91,6 +89,7 @@ void weft_metrics_read(struct weft_metrics *out) {
         add_processors(rt, out);
         add_workers(rt, out);
     }
+    weft_runtime_return(self);
     weft_runtime_leave();
 }
 
@@ -117,10 +116,8 @@ static void dump_task(void *fd, const struct weft_stack *stack) {
 }
 
 void weft_dump(int fd) {
-    weft_runtime_enter();
-    /* Acquire: pairs with the release in weft_run(). */
-    struct weft_runtime *rt =
-        atomic_load_explicit(&weft_runtime_current, memory_order_acquire);
+    struct weft_worker *self = weft_enter();
+    struct weft_runtime *rt = weft_runtime_borrow(self);
     if (rt != NULL) {
         /* Acquire: pairs with the release in start_worker(). */
         uint32_t n =
@@ -159,5 +156,6 @@ void weft_dump(int fd) {
         }
         weft_stack_pool_each(rt->stacks, dump_task, &fd);
     }
+    weft_runtime_return(self);
     weft_runtime_leave();
 }

@@ -308,6 +308,10 @@ WEFT_TEXT void weft_ready_behind(struct weft_worker *w, struct weft_task *t) {
 
 WEFT_TEXT void weft_unpark(struct weft_task *t) {
     struct weft_worker *w = weft_enter();
+    if (WEFT_UNLIKELY(weft_runtime_borrow(w) == NULL)) {
+        weft_runtime_return(w); /* it has ended, the task with it */
+        return;
+    }
     uint32_t token = atomic_load_explicit(&t->token, memory_order_relaxed);
     for (;;) {
         if (token == WEFT_TOKEN_PARKED) {
@@ -331,6 +335,7 @@ WEFT_TEXT void weft_unpark(struct weft_task *t) {
             break;
         }
     }
+    weft_runtime_return(w);
     if (w != NULL) {
         weft_leave(w);
     }

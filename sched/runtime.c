@@ -28,6 +28,17 @@
 
 _Atomic(struct weft_runtime *) weft_runtime_current;
 
+/* Threads that are no workers and use the runtime at this moment. What they
+ * use must not be freed under them:
+ *
+ *     visitor                        the end of weft_run()
+ *     1. visitors + 1                1. current = NULL
+ *     2. current? uses it            2. waits until visitors is 0
+ *     3. visitors - 1                3. frees
+ *
+ * Both are sequentially consistent, so one sees the other. */
+static _Atomic uint32_t visitors;
+
 /* 1 from the start of weft_run() to its end. */
 static _Atomic uint32_t running;
 
@@ -171,6 +182,9 @@ static int start(struct weft_runtime *rt, struct first *first) {
         error = weft_threads_start(rt);
     }
     if (error == 0) {
+        /* All is there that a thread from outside may use. Release: pairs with
+         * the acquires in weft_runtime_borrow() and weft_ready(). */
+        atomic_store_explicit(&weft_runtime_current, rt, memory_order_release);
         error = weft_spawn(&t, run_first, first, &options);
     }
     if (error == 0) {
@@ -179,23 +193,32 @@ static int start(struct weft_runtime *rt, struct first *first) {
     return error;
 }
 
-/* Waits for the first task, then for the others as long as they may take. */
-static void wait_for_tasks(struct weft_runtime *rt) {
+/* Waits for the first task, then for the others as long as they may take. True
+ * when all have ended: from then on there are none, since tasks alone may make
+ * tasks (count_foreign() in spawn.c). */
+static bool wait_for_tasks(struct weft_runtime *rt) {
     uint32_t ended;
     /* Acquire: pairs with the release in run_first(). */
     while ((ended = atomic_load_explicit(&rt->all_ended,
                                          memory_order_acquire)) == 0) {
         weft_futex_wait(&rt->all_ended, ended, WEFT_FOREVER);
     }
-    uint64_t deadline =
-        weft_clock_after(weft_clock_now(), rt->config.shutdown_grace_ns);
-    for (unsigned us = 10; !weft_tasks_all_ended(rt); us += us / 2) {
-        if (weft_clock_now() >= deadline) {
-            break;
+    uint64_t began = weft_clock_now();
+    uint64_t age = 0;
+    uint64_t sweep = WEFT_MS; /* the age at which it looks for all again */
+    unsigned us = 10;
+    bool all = weft_tasks_all_ended(rt);
+    while (!all && age < rt->config.shutdown_grace_ns) {
+        usleep(us);
+        us = us < 2000 ? us + us / 2 : us;
+        age = weft_clock_now() - began;
+        if (age >= sweep) {
+            weft_cancel_all(rt); /* those that were being born */
+            sweep = 2 * age;
         }
-        usleep(us < 2000 ? us : 2000);
-        weft_cancel_all(rt); /* those that were being born */
+        all = weft_tasks_all_ended(rt);
     }
+    return all;
 }
 
 /* True when nothing was left behind. */
@@ -206,10 +229,15 @@ static bool stop(struct weft_runtime *rt) {
     weft_timer_stop(&rt->monitor);
     (void)weft_signals_uninstall();
     weft_overflow_uninstall();
-    if (clean) {
-        weft_threads_free(rt);
-    }
     return clean;
+}
+
+static void see_visitors_off(void) {
+    /* See the columns at `visitors`. */
+    atomic_store_explicit(&weft_runtime_current, NULL, memory_order_seq_cst);
+    while (atomic_load_explicit(&visitors, memory_order_seq_cst) != 0) {
+        usleep(10);
+    }
 }
 
 int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg) {
@@ -222,18 +250,14 @@ int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg) {
     int error = new_runtime(config, &rt);
     if (error == 0) {
         struct first first = {fn, arg, rt};
-        /* Release: pairs with the acquires of foreign threads (runtime_of(),
-         * weft_ready(), weft_metrics_read(), weft_dump()). */
-        atomic_store_explicit(&weft_runtime_current, rt, memory_order_release);
         error = start(rt, &first);
-        if (error == 0) {
-            wait_for_tasks(rt);
-        }
-        bool all = weft_tasks_all_ended(rt);
+        bool all =
+            error == 0 ? wait_for_tasks(rt) : weft_tasks_all_ended(rt);
         bool clean = stop(rt);
-        /* Nothing rests on this order: NULL leads nowhere. */
-        atomic_store_explicit(&weft_runtime_current, NULL,
-                              memory_order_release);
+        see_visitors_off();
+        if (clean) {
+            weft_threads_free(rt);
+        }
         if (clean && all) {
             weft_poller_fini(&rt->poller);
             free_runtime(rt);
@@ -244,6 +268,24 @@ int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg) {
     /* Release: pairs with the acquire above, of the next runtime. */
     atomic_store_explicit(&running, 0, memory_order_release);
     return error;
+}
+
+WEFT_TEXT struct weft_runtime *weft_runtime_borrow(struct weft_worker *w) {
+    if (WEFT_LIKELY(w != NULL)) {
+        return w->runtime;
+    }
+    /* Both: see the columns at `visitors`. The second pairs, as an acquire, with
+     * the release in weft_run(). */
+    atomic_fetch_add_explicit(&visitors, 1, memory_order_seq_cst);
+    return atomic_load_explicit(&weft_runtime_current, memory_order_seq_cst);
+}
+
+WEFT_TEXT void weft_runtime_return(struct weft_worker *w) {
+    if (WEFT_UNLIKELY(w == NULL)) {
+        /* Release: pairs with the load in see_visitors_off(): what was done with
+         * the runtime comes before it is freed. */
+        atomic_fetch_sub_explicit(&visitors, 1, memory_order_release);
+    }
 }
 
 WEFT_TEXT void weft_runtime_enter(void) {

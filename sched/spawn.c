@@ -143,38 +143,63 @@ static void set_up(struct weft_runtime *rt, struct weft_processor *p,
     weft_task_become(t, WEFT_TASK_IDLE, WEFT_TASK_RUNNABLE);
 }
 
+/* Release: pairs with the acquires in weft_tasks_all_ended(). */
+static void count_end(struct weft_runtime *rt, struct weft_processor *p) {
+    if (p == NULL) {
+        atomic_fetch_add_explicit(&rt->foreign_ended, 1, memory_order_release);
+        return;
+    }
+    uint64_t ended = atomic_load_explicit(&p->ended, memory_order_relaxed);
+    atomic_store_explicit(&p->ended, ended + 1, memory_order_release);
+}
+
+/* A thread that is no worker is about to make a task; false when the runtime
+ * ends, which nobody would notice in time otherwise:
+ *
+ *     the thread                      the end
+ *     1. foreign_spawned + 1          1. stopping = 1
+ *     2. stopping? then ended + 1     2. all ended? (weft_tasks_all_ended())
+ *        and no task
+ *
+ * Sequentially consistent on both sides, so one sees the other. */
+static bool count_foreign(struct weft_runtime *rt) {
+    atomic_fetch_add_explicit(&rt->foreign_spawned, 1, memory_order_seq_cst);
+    if (atomic_load_explicit(&rt->stopping, memory_order_seq_cst) == 0) {
+        return true;
+    }
+    count_end(rt, NULL);
+    return false;
+}
+
 /* What spawn and go have in common; `*out` is runnable and in no queue. */
 static int make(struct weft_worker *w, struct weft_runtime *rt,
                 const struct weft_task_options *options, uintptr_t joiner,
                 const void *creator, struct weft_task **out) {
     struct weft_processor *p = w == NULL ? NULL : weft_worker_processor(w);
-    int error = take_record(rt, p, options->stack_size, out);
+    int error = -EPERM;
+    if (p == NULL && !count_foreign(rt)) {
+        return error;
+    }
+    error = take_record(rt, p, options->stack_size, out);
     if (error != 0) {
+        if (p == NULL) {
+            count_end(rt, NULL);
+        }
         return error;
     }
     set_up(rt, p, *out, options, creator);
     atomic_store_explicit(&(*out)->joiner, joiner, memory_order_relaxed);
     if (p != NULL) {
         weft_count(&p->spawned);
-    } else {
-        atomic_fetch_add_explicit(&rt->foreign_spawned, 1,
-                                  memory_order_relaxed);
     }
     return 0;
-}
-
-static struct weft_runtime *runtime_of(struct weft_worker *w) {
-    /* Acquire: pairs with the release in weft_run(). */
-    return w != NULL ? w->runtime
-                     : atomic_load_explicit(&weft_runtime_current,
-                                            memory_order_acquire);
 }
 
 WEFT_TEXT int weft_go(void (*fn)(void *), void *arg) {
     static const struct weft_task_options defaults;
     const void *creator = __builtin_return_address(0);
     struct weft_worker *w = weft_enter();
-    struct weft_runtime *rt = runtime_of(w);
+    struct weft_runtime *rt = weft_runtime_borrow(w);
     struct weft_task *t;
     int error = -EPERM;
     if (rt != NULL) {
@@ -186,6 +211,7 @@ WEFT_TEXT int weft_go(void (*fn)(void *), void *arg) {
             weft_ready(w, t);
         }
     }
+    weft_runtime_return(w);
     if (w != NULL) {
         weft_leave(w);
     }
@@ -203,7 +229,7 @@ WEFT_TEXT int weft_spawn(struct weft_task **out, void *(*fn)(void *), void *arg,
         return -EINVAL;
     }
     struct weft_worker *w = weft_enter();
-    struct weft_runtime *rt = runtime_of(w);
+    struct weft_runtime *rt = weft_runtime_borrow(w);
     int error = -EPERM;
     if (rt != NULL) {
         error = make(w, rt, options, WEFT_JOIN_NOBODY, creator, out);
@@ -215,20 +241,11 @@ WEFT_TEXT int weft_spawn(struct weft_task **out, void *(*fn)(void *), void *arg,
             weft_ready(w, t);
         }
     }
+    weft_runtime_return(w);
     if (w != NULL) {
         weft_leave(w);
     }
     return error;
-}
-
-/* Release: pairs with the acquires in weft_tasks_all_ended(). */
-static void count_end(struct weft_runtime *rt, struct weft_processor *p) {
-    if (p == NULL) {
-        atomic_fetch_add_explicit(&rt->foreign_ended, 1, memory_order_release);
-        return;
-    }
-    uint64_t ended = atomic_load_explicit(&p->ended, memory_order_relaxed);
-    atomic_store_explicit(&p->ended, ended + 1, memory_order_release);
 }
 
 /* `t` has left its stack for good. */
@@ -251,8 +268,9 @@ WEFT_TEXT void weft_task_ended(struct weft_worker *w, struct weft_task *t) {
 
 static void free_joined(struct weft_task *t) {
     struct weft_worker *w = weft_enter();
-    struct weft_runtime *rt = runtime_of(w);
+    struct weft_runtime *rt = weft_runtime_borrow(w);
     free_task(rt, w == NULL ? NULL : weft_worker_processor(w), t);
+    weft_runtime_return(w);
     if (w != NULL) {
         weft_leave(w);
     }
@@ -337,7 +355,8 @@ static void cancel_one(void *arg, const struct weft_stack *stack) {
  * meanwhile may have looked at rt->stopping before and show its id only later:
  * wait_for_tasks() calls this again and again. */
 void weft_cancel_all(struct weft_runtime *rt) {
-    atomic_store_explicit(&rt->stopping, 1, memory_order_relaxed);
+    /* Pairs with count_foreign(). */
+    atomic_store_explicit(&rt->stopping, 1, memory_order_seq_cst);
     weft_runtime_enter();
     weft_stack_pool_each(rt->stacks, cancel_one, NULL);
     weft_runtime_leave();
@@ -359,8 +378,9 @@ bool weft_tasks_all_ended(struct weft_runtime *rt) {
         spawned += atomic_load_explicit(&rt->processors[i].spawned,
                                         memory_order_relaxed);
     }
+    /* Pairs with count_foreign(). */
     spawned +=
-        atomic_load_explicit(&rt->foreign_spawned, memory_order_relaxed);
+        atomic_load_explicit(&rt->foreign_spawned, memory_order_seq_cst);
     return ended == spawned;
 }
 

@@ -55,7 +55,8 @@ struct weft_task_options {
 
 /* Starts `fn(arg)` as a detached task. The new task runs when the caller next
  * waits, or earlier on another processor. Returns 0, -ENOMEM, or -EPERM outside
- * weft_run(). Context: any thread while weft_run() runs; does not switch. */
+ * weft_run() and, to a thread that is not a task's, while that ends. Context:
+ * any thread; does not switch. */
 int weft_go(void (*fn)(void *), void *arg);
 
 /* Starts `fn(arg)` as a task that can be joined and puts its handle into

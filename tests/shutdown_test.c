@@ -2,6 +2,8 @@
 /* weft_run() comes back whatever the other tasks are doing, and can be called
  * again; the runtime at its limits. */
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -160,6 +162,53 @@ static void threads_go_away_when_they_are_too_many(void **state) {
     storm_run(2, 1000, watch_threads, NULL);
 }
 
+/* A thread that weft does not know and that does not know when it ends. */
+static _Atomic bool foreign_over;
+
+static void *use_from_outside(void *null_fd) {
+    struct weft_metrics m;
+    uintptr_t made = 0;
+    while (!atomic_load_explicit(&foreign_over, memory_order_relaxed)) {
+        int result = weft_go(nothing, NULL);
+        WEFT_CHECK(result == 0 || result == -EPERM);
+        made += result == 0;
+        weft_metrics_read(&m);
+        WEFT_CHECK(m.workers <= 2);
+        /* A dump reads names and flags that others write, knowingly. */
+        if (!WEFT_TSAN && made % 16 == 0) {
+            weft_dump((int)(uintptr_t)null_fd);
+        }
+    }
+    return (void *)made;
+}
+
+static void nap_once(void *arg) {
+    weft_sleep(200 * WEFT_US);
+}
+
+static void threads_that_look_in_meet_it_at_any_moment(void **state) {
+    pthread_t visitors[2];
+    int null_fd = open("/dev/null", O_WRONLY);
+    uintptr_t made = 0;
+    atomic_store_explicit(&foreign_over, false, memory_order_relaxed);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&visitors[i], NULL, use_from_outside,
+                                        (void *)(uintptr_t)null_fd),
+                         0);
+    }
+    for (int i = 0; i < 100; i++) {
+        storm_run(1 + (unsigned)i % 2, 10000, nap_once, NULL);
+    }
+    atomic_store_explicit(&foreign_over, true, memory_order_relaxed);
+    for (int i = 0; i < 2; i++) {
+        void *result;
+        pthread_join(visitors[i], &result);
+        made += (uintptr_t)result;
+    }
+    close(null_fd);
+    assert_int_not_equal(made, 0);
+}
+
 static _Atomic bool obstinate;
 
 static void never_end(void *arg) {
@@ -233,6 +282,7 @@ int main(void) {
         cmocka_unit_test(it_starts_and_ends_a_hundred_times),
         cmocka_unit_test(tasks_that_are_born_late_are_born_cancelled),
         cmocka_unit_test(threads_go_away_when_they_are_too_many),
+        cmocka_unit_test(threads_that_look_in_meet_it_at_any_moment),
         cmocka_unit_test(a_task_that_does_not_end_is_left_behind),
         cmocka_unit_test(at_the_cap_preemptions_are_skipped_and_counted),
     };

@@ -67,7 +67,9 @@ static void *watch(void *arg) {
 static struct weft_config config_of(unsigned workers, unsigned quantum_us) {
     return (struct weft_config){.workers = workers,
                                 .quantum_ns = quantum_us * WEFT_US,
-                                .min_slice_ns = quantum_us * WEFT_US};
+                                .min_slice_ns = quantum_us * WEFT_US,
+                                /* on a machine that is busy otherwise */
+                                .shutdown_grace_ns = LIMIT_S * WEFT_S};
 }
 
 void storm_run_with(const struct weft_config *config, void (*fn)(void *),

@@ -127,8 +127,12 @@ WEFT_TEXT static bool claim(struct weft_thread *thread, uint32_t when) {
 WEFT_TEXT bool weft_signals_request(struct weft_thread *thread, uint64_t now) {
     uint32_t mode = current_mode();
     if (mode == WEFT_PREEMPT_COOPERATIVE) {
-        if (atomic_exchange_explicit(&thread->asked, 1, memory_order_relaxed) !=
-            0) {
+        bool added = weft_thread_ask(thread);
+        if (weft_thread_is_asked(thread)) {
+            /* At each request: see there how one can be lost. */
+            weft_gate_defer(&thread->gate);
+        }
+        if (!added) {
             return false;
         }
     } else if (mode != WEFT_PREEMPT_SIGNAL || !claim(thread, stamp(now))) {

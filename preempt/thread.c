@@ -41,6 +41,23 @@ void weft_thread_enter(struct weft_thread *thread) {
     set_self(thread);
 }
 
+/* The count goes up first, so that it never counts too few: a poll that misses
+ * a note would miss it until the next request. */
+WEFT_TEXT bool weft_thread_ask(struct weft_thread *thread) {
+    uint32_t not = WEFT_ASKED_NOT;
+    if (atomic_load_explicit(&thread->asked, memory_order_relaxed) != not) {
+        return false;
+    }
+    atomic_fetch_add_explicit(&weft_asked.threads, 1, memory_order_relaxed);
+    if (atomic_compare_exchange_strong_explicit(
+            &thread->asked, &not, WEFT_ASKED_SET, memory_order_relaxed,
+            memory_order_relaxed)) {
+        return true;
+    }
+    atomic_fetch_sub_explicit(&weft_asked.threads, 1, memory_order_relaxed);
+    return false;
+}
+
 void weft_thread_leave(void) {
     struct weft_thread *thread = weft_thread_self();
     WEFT_CHECK(thread != NULL);
@@ -63,6 +80,11 @@ void weft_thread_leave(void) {
         /* The handler ends the sleep, by the signal if not by the word. */
         weft_futex_wait(&thread->in_flight, seen, now + WEFT_MS);
         now = weft_clock_now();
+    }
+    if (atomic_exchange_explicit(&thread->asked, WEFT_ASKED_LEFT,
+                                 memory_order_relaxed) == WEFT_ASKED_SET) {
+        atomic_fetch_sub_explicit(&weft_asked.threads, 1,
+                                  memory_order_relaxed);
     }
     set_self(NULL);
 }

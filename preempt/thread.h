@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "weft/preempt/asked.h"
 #include "weft/preempt/gate.h"
 
 /* How often each thing happened. */
@@ -34,6 +35,13 @@ struct weft_preempt_counters {
 /* The value of `in_flight` on a thread that takes no requests. */
 #define WEFT_THREAD_LEFT UINT32_MAX
 
+/* weft_thread.asked */
+enum {
+    WEFT_ASKED_NOT,
+    WEFT_ASKED_SET,
+    WEFT_ASKED_LEFT, /* the thread takes no requests */
+};
+
 struct weft_thread {
     /* Closed while the thread is inside the runtime. Owner and handler. */
     struct weft_gate gate;
@@ -45,8 +53,9 @@ struct weft_thread {
     _Atomic uint32_t in_flight;
     /* A signal was sent twice, so one may arrive after its request was met. */
     _Atomic uint32_t late;
-    /* Cooperative mode: give way at the next call into the scheduler. */
-    _Atomic uint32_t asked;
+    /* Cooperative mode: give way at the next call into the scheduler. It moves
+     * by read-modify-writes alone; weft_asked counts those that are SET. */
+    _Atomic uint32_t asked; /* WEFT_ASKED_... */
     _Atomic uint64_t requests;
     _Atomic uint64_t resent;
 
@@ -82,14 +91,28 @@ void weft_thread_enter(struct weft_thread *thread);
  * Context: an entered thread, its gate closed. */
 void weft_thread_leave(void);
 
+/* Cooperative mode: leaves a note. False: there is one already, or the thread
+ * has left. Context: any thread. */
+bool weft_thread_ask(struct weft_thread *thread);
+
+/* Cooperative mode: is there a note? Context: anywhere. */
+static inline bool weft_thread_is_asked(const struct weft_thread *thread) {
+    return atomic_load_explicit(&thread->asked, memory_order_relaxed) ==
+           WEFT_ASKED_SET;
+}
+
 /* Cooperative mode: takes the note that weft_signals_request() left. True: the
- * caller should give way. Context: the owner, gate closed or not. */
+ * caller should give way. Context: the owner, gate closed or not; also others,
+ * for a thread that has nothing to give any more. */
 static inline bool weft_thread_take_asked(struct weft_thread *thread) {
-    if (WEFT_LIKELY(
-            !atomic_load_explicit(&thread->asked, memory_order_relaxed))) {
+    uint32_t set = WEFT_ASKED_SET;
+    if (WEFT_LIKELY(!weft_thread_is_asked(thread)) ||
+        !atomic_compare_exchange_strong_explicit(
+            &thread->asked, &set, WEFT_ASKED_NOT, memory_order_relaxed,
+            memory_order_relaxed)) {
         return false;
     }
-    atomic_store_explicit(&thread->asked, 0, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&weft_asked.threads, 1, memory_order_relaxed);
     return true;
 }
 

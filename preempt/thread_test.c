@@ -54,9 +54,56 @@ static void a_note_is_taken_once(void **state) {
     struct weft_thread thread;
     weft_thread_enter(&thread);
     assert_false(weft_thread_take_asked(&thread));
-    atomic_store_explicit(&thread.asked, 1, memory_order_relaxed);
+    assert_true(weft_thread_ask(&thread));
+    assert_false(weft_thread_ask(&thread));
+    assert_true(weft_anybody_asked());
     assert_true(weft_thread_take_asked(&thread));
     assert_false(weft_thread_take_asked(&thread));
+    assert_false(weft_anybody_asked());
+    weft_thread_leave();
+}
+
+static void who_leaves_takes_its_note_along(void **state) {
+    struct weft_thread thread;
+    weft_thread_enter(&thread);
+    assert_true(weft_thread_ask(&thread));
+    weft_thread_leave();
+    assert_false(weft_anybody_asked());
+    assert_false(weft_thread_ask(&thread));
+    assert_false(weft_anybody_asked());
+}
+
+/* Two ask all the time, one takes: the word is 0 when all is over. */
+enum { ASKED_ROUNDS = 20000 };
+
+static struct weft_thread asked_thread;
+static _Atomic int asking;
+
+static void *ask_often(void *arg) {
+    for (int i = 0; i < ASKED_ROUNDS; i++) {
+        weft_thread_ask(&asked_thread);
+    }
+    atomic_fetch_sub_explicit(&asking, 1, memory_order_relaxed);
+    return arg;
+}
+
+static void the_word_counts_no_note_twice(void **state) {
+    pthread_t threads[2];
+    uint64_t taken = 0;
+    atomic_store_explicit(&asking, 2, memory_order_relaxed);
+    weft_thread_enter(&asked_thread);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_often, NULL), 0);
+    }
+    while (atomic_load_explicit(&asking, memory_order_relaxed) > 0) {
+        taken += weft_thread_take_asked(&asked_thread);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    taken += weft_thread_take_asked(&asked_thread);
+    assert_true(taken > 0);
+    assert_false(weft_anybody_asked());
     weft_thread_leave();
 }
 
@@ -66,6 +113,8 @@ int main(void) {
         cmocka_unit_test(a_thread_enters_with_its_gate_closed),
         cmocka_unit_test(leaving_does_not_wait_for_ever_for_a_swallowed_signal),
         cmocka_unit_test(a_note_is_taken_once),
+        cmocka_unit_test(who_leaves_takes_its_note_along),
+        cmocka_unit_test(the_word_counts_no_note_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,6 +74,7 @@ void toy_check(void) {
     struct worker *me = (struct worker *)weft_thread_self();
     if (weft_thread_take_asked(&me->thread)) {
         weft_gate_close(&me->thread.gate);
+        weft_gate_clear(&me->thread.gate); /* the same request */
         take_turns(me);
         open_gate(me);
     }

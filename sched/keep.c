@@ -59,6 +59,7 @@
 /* Sleeps with the task, which is runnable and in a queue, until a processor
  * comes for it. */
 static void sleep_with_task(struct weft_worker *w, struct weft_task *t) {
+    weft_thread_take_asked(&w->thread);
     struct weft_processor *p = weft_handover_wait(&w->handover, WEFT_FOREVER);
     WEFT_CHECK_OP(p->next, ==, t);
     p->next = NULL;
@@ -135,6 +136,7 @@ WEFT_TEXT void weft_keep(struct weft_worker *w) {
 WEFT_TEXT void weft_leave_slowly(struct weft_worker *w) {
     do {
         (void)weft_enter(); /* the processor may have been taken */
+        weft_thread_take_asked(&w->thread);
         if (weft_keep_wanted(w)) {
             weft_keep(w);
         }
@@ -197,6 +199,7 @@ WEFT_TEXT bool weft_retake(struct weft_runtime *rt, struct weft_processor *p,
         atomic_store_explicit(&w->status, WEFT_WORKER_STRAY,
                               memory_order_relaxed);
         atomic_fetch_add_explicit(&rt->strays, 1, memory_order_relaxed);
+        weft_thread_take_asked(&w->thread);
         taken = true;
     }
     /* Release: pairs with the acquire in await_answer(). */
@@ -232,6 +235,7 @@ WEFT_TEXT void *weft_blocking(void *(*fn)(void *), void *arg) {
     atomic_store_explicit(&w->status, WEFT_WORKER_BLOCKED,
                           memory_order_relaxed);
     atomic_fetch_add_explicit(&rt->strays, 1, memory_order_relaxed);
+    weft_thread_take_asked(&w->thread);
     weft_processor_hand_off(rt, p);
     (void)weft_gate_open(&w->thread.gate);
     void *result = fn(arg);

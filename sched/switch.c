@@ -156,6 +156,7 @@ static void leave_switching(struct weft_worker *w) {
         return;
     }
     w = weft_enter(); /* the processor may have been taken meanwhile */
+    weft_thread_take_asked(&w->thread);
     if (weft_keep_wanted(w)) {
         w = give_way(w);
     }
@@ -171,12 +172,16 @@ WEFT_TEXT void weft_yield(void) {
     weft_leave(weft_yield_inside(w));
 }
 
-WEFT_TEXT void weft_check(void) {
+/* Somebody is asked: is it the caller? */
+WEFT_TEXT void weft_check_slowly(void) {
     struct weft_worker *w = (struct weft_worker *)weft_thread_self();
-    if (WEFT_LIKELY(w == NULL || !weft_gate_is_pending(&w->thread.gate))) {
+    if (w == NULL || !weft_thread_is_asked(&w->thread) ||
+        weft_gate_is_closed(&w->thread.gate)) {
         return;
     }
-    leave_switching(weft_enter());
+    w = weft_enter();
+    weft_gate_defer(&w->thread.gate);
+    leave_switching(w);
 }
 
 WEFT_TEXT void weft_preempt_disable(void) {

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "weft/base/clock.h"
+#include "weft/preempt/asked.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -93,9 +94,14 @@ bool weft_cancelled(void);
 void weft_yield(void);
 
 /* A point at which a cooperative preemption may take place: put it into loops
- * that are built or run without signals. Context: anywhere; in a task it may
- * switch. */
-void weft_check(void);
+ * that are built or run without signals. It costs a load and a branch. Context: anywhere; in a task it
+ * may switch. */
+void weft_check_slowly(void);
+static inline void weft_check(void) {
+    if (__builtin_expect(weft_anybody_asked(), 0)) {
+        weft_check_slowly();
+    }
+}
 
 /* Sleeps for `ns` nanoseconds, or until `deadline`. Returns 0, or -ECANCELED,
  * or -ENOMEM when no timer could be had. Context: task, may switch; on another

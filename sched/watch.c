@@ -55,15 +55,6 @@ static uint64_t cpu_time(struct weft_worker *w) {
     return weft_timespec_ns(&ts);
 }
 
-/* To give way: now, or at its next call into the scheduler. */
-static void ask(struct weft_runtime *rt, struct weft_worker *w, uint64_t now) {
-    if (rt->config.preempt == WEFT_PREEMPT_COOPERATIVE) {
-        weft_gate_defer(&w->thread.gate);
-    } else {
-        weft_signals_request(&w->thread, now);
-    }
-}
-
 static void preempt(struct weft_runtime *rt, struct weft_processor *p,
                     struct weft_worker *w, uint64_t now, bool spent) {
     atomic_store_explicit(&p->asked_spent, spent, memory_order_relaxed);
@@ -78,7 +69,15 @@ static void preempt(struct weft_runtime *rt, struct weft_processor *p,
          * of its call, which may return EINTR; the alternative is a processor
          * that stands still. */
     }
-    ask(rt, w, now);
+    weft_signals_request(&w->thread, now);
+    if (rt->config.preempt == WEFT_PREEMPT_COOPERATIVE) {
+        /* A note at a worker that sleeps would make every check slow. Pairs with
+         * the fences in sleep_as_spare() and poll_and_sleep(). */
+        atomic_thread_fence(memory_order_seq_cst);
+        if (weft_worker_processor(w) != p) {
+            weft_thread_take_asked(&w->thread);
+        }
+    }
 }
 
 static bool is_hog(struct weft_processor *p) {
@@ -187,7 +186,7 @@ WEFT_TEXT void weft_watch_strays(struct weft_runtime *rt, uint64_t now) {
         if (atomic_load_explicit(&w->status, memory_order_relaxed) ==
                 WEFT_WORKER_STRAY &&
             !is_asleep(w)) {
-            ask(rt, w, now);
+            weft_signals_request(&w->thread, now);
         }
     }
 }

@@ -189,6 +189,7 @@ static bool poll_and_sleep(struct weft_worker *w) {
         atomic_store_explicit(&rt->poll_until, until, memory_order_relaxed);
         /* Pairs with the fences in weft_poller_nudge() and weft_wake(). */
         atomic_thread_fence(memory_order_seq_cst);
+        weft_thread_take_asked(&w->thread);
         uint64_t again = weft_timers_next(rt);
         until = again < until ? again : until;
         int count = 0;
@@ -287,6 +288,7 @@ static bool sleep_as_spare(struct weft_worker *w) {
     /* Work that was left for want of a worker is this one's: the waker looked
      * at the spare list before it was on it. Pairs with weft_wake()'s fence. */
     atomic_thread_fence(memory_order_seq_cst);
+    weft_thread_take_asked(&w->thread);
     if (weft_anything_waiting(rt) ||
         atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) ==
             WEFT_SEAT_VACANT) {

@@ -7,6 +7,7 @@ pair of symbols.
 """
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
+load(":checks.bzl", "WEFT_NO_CHECK_COPTS")
 load(":copts.bzl", "WEFT_COPTS", "WEFT_CXXOPTS", "WEFT_LINKOPTS", "WEFT_TEST_COPTS")
 
 def weft_library(name, srcs = [], hdrs = [], deps = [], copts = [], linkopts = [], **kwargs):
@@ -15,7 +16,7 @@ def weft_library(name, srcs = [], hdrs = [], deps = [], copts = [], linkopts = [
         name = name,
         srcs = srcs,
         hdrs = hdrs,
-        copts = WEFT_COPTS + copts,
+        copts = WEFT_COPTS + WEFT_NO_CHECK_COPTS + copts,
         include_prefix = "weft/" + native.package_name(),
         linkopts = WEFT_LINKOPTS + linkopts,
         linkstatic = True,

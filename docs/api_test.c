@@ -89,7 +89,9 @@ static void examples_of_io_do_what_they_say(void **state) {
 static void examples_of_preempt_do_what_they_say(void **state) {
     assert_int_equal(example_mode("off"), WEFT_PREEMPT_OFF);
     assert_int_not_equal(example_mode("nonsense"), WEFT_PREEMPT_DEFAULT);
-    assert_true(example_signals());
+    if (weft_preempt_mode_choose(WEFT_PREEMPT_DEFAULT) != WEFT_PREEMPT_OFF) {
+        assert_true(example_signals()); /* else nobody is asked */
+    }
     assert_true(example_handover());
     assert_int_equal(example_timer(), -1);
 }

@@ -439,6 +439,7 @@ void weft_poller_nudge(struct weft_runtime *rt, uint64_t deadline);
 
 /* keep.c */
 void weft_keep(struct weft_worker *w);
+void weft_check_in_place(void);
 bool weft_keep_wanted(struct weft_worker *w);
 bool weft_retake(struct weft_runtime *rt, struct weft_processor *p,
                  struct weft_worker *w);

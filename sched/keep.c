@@ -143,6 +143,21 @@ WEFT_TEXT void weft_leave_slowly(struct weft_worker *w) {
     } while (weft_gate_open(&w->thread.gate));
 }
 
+/* A check that the compiler has put anywhere: the caller keeps its thread, and
+ * its errno, since it knows of no call here. */
+WEFT_TEXT void weft_check_in_place(void) {
+    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    if (w == NULL || !weft_thread_is_asked(&w->thread) ||
+        weft_gate_is_closed(&w->thread.gate)) {
+        return;
+    }
+    int saved = errno;
+    w = weft_enter();
+    weft_gate_defer(&w->thread.gate);
+    weft_leave(w);
+    errno = saved;
+}
+
 /* What the monitor, if it has asked, has answered. */
 static uint32_t await_answer(struct weft_worker *w) {
     uint32_t retake;

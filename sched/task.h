@@ -94,7 +94,8 @@ bool weft_cancelled(void);
 void weft_yield(void);
 
 /* A point at which a cooperative preemption may take place: put it into loops
- * that are built or run without signals. It costs a load and a branch. Context: anywhere; in a task it
+ * that are built or run without signals. It costs a load and a branch. (With
+ * bazel/checks.bzl the compiler puts checks in.) Context: anywhere; in a task it
  * may switch. */
 void weft_check_slowly(void);
 static inline void weft_check(void) {

@@ -57,16 +57,19 @@ static void live_beside_hogs(void *arg) {
 }
 
 static void a_loop_without_calls_lets_others_run_on_one_worker(void **state) {
+    storm_needs_preemption();
     storm_run(1, 1000, live_beside_hogs, &(struct scene){1});
     storm_run(1, 100, live_beside_hogs, &(struct scene){4});
 }
 
 static void loops_without_calls_let_others_run_on_two_workers(void **state) {
+    storm_needs_preemption();
     storm_run(2, 1000, live_beside_hogs, &(struct scene){2});
     storm_run(2, 100, live_beside_hogs, &(struct scene){16});
 }
 
 static void the_default_quantum_works_as_well(void **state) {
+    storm_needs_preemption();
     storm_run(2, 10000, live_beside_hogs, &(struct scene){4});
 }
 
@@ -109,6 +112,7 @@ static void see_each_get_on(void *arg) {
 }
 
 static void every_hog_gets_its_turn(void **state) {
+    storm_needs_preemption();
     storm_run(1, 200, see_each_get_on, NULL);
     storm_run(2, 200, see_each_get_on, NULL);
 }
@@ -147,6 +151,7 @@ static void run_beside_yielders(void *arg) {
 }
 
 static void nobody_starves_beside_tasks_that_never_pause(void **state) {
+    storm_needs_preemption();
     storm_run(1, 500, run_beside_yielders, NULL);
     storm_run(2, 500, run_beside_yielders, NULL);
 }

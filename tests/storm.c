@@ -18,7 +18,7 @@
 #include "weft/base/check.h"
 #include "weft/base/print.h"
 
-enum { LIMIT_S = 50, MAX_TASKS = 4096 };
+enum { LIMIT_S = 50, MAX_TASKS = 4096, YIELD_INTERVAL = 8 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
@@ -31,17 +31,37 @@ void storm_on_stall(void (*fn)(void)) {
 }
 
 /* Looked up once: it is asked in loops that should do nothing else. */
-bool storm_has_signals(void) {
-    static _Atomic int known; /* 1: yes, 2: no */
+static int mode(void) {
+    static _Atomic int known; /* DEFAULT: not yet */
     int answer = atomic_load_explicit(&known, memory_order_relaxed);
-    if (answer == 0) {
-        answer = weft_preempt_mode_choose(WEFT_PREEMPT_DEFAULT) ==
-                         WEFT_PREEMPT_SIGNAL
-                     ? 1
-                     : 2;
+    if (answer == WEFT_PREEMPT_DEFAULT) {
+        answer = (int)weft_preempt_mode_choose(WEFT_PREEMPT_DEFAULT);
         atomic_store_explicit(&known, answer, memory_order_relaxed);
     }
-    return answer == 1;
+    return answer;
+}
+
+bool storm_has_signals(void) {
+    return mode() == WEFT_PREEMPT_SIGNAL;
+}
+
+void storm_needs_preemption(void) {
+    if (mode() == WEFT_PREEMPT_OFF) {
+        weft_print(STDERR_FILENO,
+                   "skipped: nobody is preempted with WEFT_PREEMPT=off\n");
+        skip();
+    }
+}
+
+void storm_check(void) {
+    static _Atomic unsigned calls;
+    if (mode() == WEFT_PREEMPT_COOPERATIVE) {
+        weft_check();
+    } else if (mode() == WEFT_PREEMPT_OFF &&
+               atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) %
+                       YIELD_INTERVAL == 0) {
+        weft_yield();
+    }
 }
 
 static void *watch(void *arg) {
@@ -92,7 +112,7 @@ void storm_run(unsigned workers, unsigned quantum_us, void (*fn)(void *),
 }
 
 bool storm_over(void) {
-    weft_check();
+    storm_check();
     return atomic_load_explicit(&over, memory_order_relaxed);
 }
 

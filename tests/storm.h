@@ -35,18 +35,24 @@ uint64_t storm_tasks_with(const struct weft_config *config, unsigned tasks,
 void storm_on_stall(void (*fn)(void));
 
 /* True when the tasks of storm_tasks() shall end. A scheduling point only where
- * preemption is cooperative. */
+ * there are no signals. */
 bool storm_over(void);
 
 /* Whether tasks are interrupted in this build and environment. Where they are
  * not, a loop without calls can only be stopped by a check inside it. */
 bool storm_has_signals(void);
 
-/* For loops that would have no calls: a check where it is needed. */
+/* Skips the running test with preemption off: what it promises is not promised
+ * then. */
+void storm_needs_preemption(void);
+
+/* For loops that would have no calls: where they are not interrupted, a check,
+ * or with preemption off a yield now and then. */
+void storm_check(void);
 #define STORM_CHECK()             \
     do {                          \
         if (!storm_has_signals()) \
-            weft_check();         \
+            storm_check();        \
     } while (0)
 
 #endif

@@ -432,6 +432,7 @@ struct weft_task *weft_pick_bound(struct weft_runtime *rt);
 
 /* worker.c */
 void weft_ready_batch(void **tasks, int count);
+int weft_look_around(struct weft_worker *w);
 extern struct weft_processor weft_processor_stop; /* "end", in a mailbox */
 void weft_worker_main(struct weft_worker *w);
 uint64_t weft_timers_next(struct weft_runtime *rt);

@@ -58,26 +58,25 @@ WEFT_TEXT struct weft_worker *weft_switch_finish(void) {
     w->left = NULL;
     w->after = WEFT_AFTER_NOTHING;
     switch (after) {
-    case WEFT_AFTER_NOTHING:
-        break;
-    case WEFT_AFTER_YIELD:
-        weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_RUNNABLE);
-        weft_ready_behind(w, t);
-        break;
-    case WEFT_AFTER_PARK:
-        park_commit(w, t);
-        break;
-    case WEFT_AFTER_EXIT:
-        weft_task_ended(w, t);
-        break;
+        case WEFT_AFTER_NOTHING:
+            break;
+        case WEFT_AFTER_YIELD:
+            weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_RUNNABLE);
+            weft_ready_behind(w, t);
+            break;
+        case WEFT_AFTER_PARK:
+            park_commit(w, t);
+            break;
+        case WEFT_AFTER_EXIT:
+            weft_task_ended(w, t);
+            break;
     }
     return w;
 }
 
 /* Leaves the running task for `n`, or for the native stack with `n` (which may
  * be NULL) as what it is to run. */
-static struct weft_worker *switch_to(struct weft_worker *w,
-                                     struct weft_task *n,
+static struct weft_worker *switch_to(struct weft_worker *w, struct weft_task *n,
                                      enum weft_after after) {
     struct weft_task *t = weft_worker_task(w);
     struct weft_context *to;
@@ -115,10 +114,10 @@ WEFT_TEXT struct weft_worker *weft_switch_away(struct weft_worker *w,
 WEFT_TEXT struct weft_worker *weft_yield_inside(struct weft_worker *w) {
     struct weft_processor *p = weft_worker_processor(w);
     struct weft_task *n = weft_pick(p);
-    if (n != NULL || p->picks % POLL_INTERVAL == 0) {
-        w = switch_to(w, n, WEFT_AFTER_YIELD);
+    if (n == NULL && p->picks % POLL_INTERVAL == 0 && weft_look_around(w) > 0) {
+        n = weft_pick(p);
     }
-    return w;
+    return n == NULL ? w : switch_to(w, n, WEFT_AFTER_YIELD);
 }
 
 /* The first frame of each task: entered by a switch, gate closed. */
@@ -133,9 +132,10 @@ void weft_task_begin(void *task) {
     struct weft_worker *w = weft_enter();
     WEFT_CHECK_OP(weft_worker_task(w), ==, t);
     if (weft_gate_is_closed(&t->gate)) {
-        weft_fatal("task \"%s\" (id %llu) ended between weft_preempt_disable() "
-                   "and weft_preempt_enable()",
-                   t->name, (unsigned long long)weft_task_id(t));
+        weft_fatal(
+            "task \"%s\" (id %llu) ended between weft_preempt_disable() "
+            "and weft_preempt_enable()",
+            t->name, (unsigned long long)weft_task_id(t));
     }
     weft_switch_away(w, WEFT_AFTER_EXIT);
     __builtin_unreachable();
@@ -197,8 +197,10 @@ WEFT_TEXT void weft_preempt_enable(void) {
         return;
     }
     if (!weft_gate_is_closed(&t->gate)) {
-        weft_fatal("weft_preempt_enable() without weft_preempt_disable() in "
-                   "task \"%s\"", t->name);
+        weft_fatal(
+            "weft_preempt_enable() without weft_preempt_disable() in "
+            "task \"%s\"",
+            t->name);
     }
     if (weft_gate_open(&t->gate)) {
         struct weft_worker *w = weft_enter();
@@ -228,8 +230,10 @@ static int park(uint64_t deadline, const char *why, bool cancellable) {
         }
         if (result == 0) {
             if (WEFT_UNLIKELY(weft_gate_is_closed(&t->gate))) {
-                weft_fatal("task \"%s\" waits (%s) after "
-                           "weft_preempt_disable()", t->name, why);
+                weft_fatal(
+                    "task \"%s\" waits (%s) after "
+                    "weft_preempt_disable()",
+                    t->name, why);
             }
             atomic_store_explicit(&t->why, why, memory_order_relaxed);
             w = weft_switch_away(w, WEFT_AFTER_PARK);

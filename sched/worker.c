@@ -75,7 +75,7 @@ WEFT_TEXT void weft_ready_batch(void **tasks, int count) {
 
 /* A look at the poller and the timers, without waiting. Returns how many tasks
  * were made ready. */
-static int look(struct weft_worker *w) {
+WEFT_TEXT int weft_look_around(struct weft_worker *w) {
     struct weft_runtime *rt = w->runtime;
     struct weft_processor *p = weft_worker_processor(w);
     void *tasks[POLL_BATCH];
@@ -114,8 +114,7 @@ static bool may_search(struct weft_worker *w) {
     return true;
 }
 
-static struct weft_task *steal_slot(struct weft_processor *from,
-                                    uint64_t seq) {
+static struct weft_task *steal_slot(struct weft_processor *from, uint64_t seq) {
     struct weft_task *t =
         atomic_load_explicit(&from->slot, memory_order_relaxed);
     if (t == NULL ||
@@ -160,8 +159,7 @@ static struct weft_task *steal(struct weft_worker *w,
  * Acquire: pairs with the release of the seat in poll_and_sleep(), through the
  * monitor's exchanges: poll_until is this worker's to write from now on. */
 static bool take_seat(struct weft_runtime *rt) {
-    uint32_t seat =
-        atomic_load_explicit(&rt->poll_seat, memory_order_relaxed);
+    uint32_t seat = atomic_load_explicit(&rt->poll_seat, memory_order_relaxed);
     while (seat != WEFT_SEAT_WORKER) {
         if (atomic_compare_exchange_weak_explicit(
                 &rt->poll_seat, &seat, WEFT_SEAT_WORKER, memory_order_acquire,
@@ -254,7 +252,7 @@ static struct weft_task *find(struct weft_worker *w) {
         if ((t = weft_pick(p)) != NULL) {
             return t;
         }
-        if (look(w) > 0 && (t = weft_pick(p)) != NULL) {
+        if (weft_look_around(w) > 0 && (t = weft_pick(p)) != NULL) {
             return t;
         }
         if (w->runtime->processor_count > 1 && may_search(w) &&
@@ -345,7 +343,8 @@ WEFT_TEXT void weft_worker_main(struct weft_worker *w) {
         struct weft_task *t = w->next != NULL ? w->next : p->next;
         w->next = NULL;
         p->next = NULL;
-        if (t != NULL && t->hog && !weft_share_hog_due(p) && look(w) > 0) {
+        if (t != NULL && t->hog && !weft_share_hog_due(p) &&
+            weft_look_around(w) > 0) {
             /* Light tasks became ready: they go first, in one batch. */
             weft_put_back(w->runtime, t);
             t = NULL;

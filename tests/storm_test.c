@@ -24,11 +24,12 @@
 #include <cmocka.h>
 
 #include "tests/storm.h"
+#include "tests/storm_kinds.h"
 #include "weft/base/check.h"
 #include "weft/base/print.h"
 #include "weft/sched/park.h"
 
-enum { QUANTUM_US = 50, KINDS = 16, MAX_TASKS = 208, PATIENCE_MS = 40000 };
+enum { QUANTUM_US = 50, KINDS = STORM_KINDS, MAX_TASKS = 208, PATIENCE_MS = 40000 };
 
 static unsigned long seconds; /* of the long form, or 0 */
 
@@ -43,110 +44,16 @@ struct pair {
 static struct pair pairs[MAX_TASKS / 2];
 static _Atomic uint64_t progress[MAX_TASKS];
 static _Atomic bool time_is_up;
-static FILE *shared;
 
-/* A lock for few tasks: one that is always held by somebody whose turn is to
- * come changes hands once in a round of all. */
-struct guarded {
-    pthread_mutex_t lock;
-    uint64_t first, second;
-};
-
-enum { LOCKS = (MAX_TASKS / KINDS + 1) / 2 };
-
-static struct guarded recursive[LOCKS], normal[LOCKS];
-
-static bool go_on(unsigned me) {
+bool kind_goes_on(unsigned me) {
     STORM_CHECK();
     atomic_fetch_add_explicit(&progress[me], 1, memory_order_relaxed);
     return !atomic_load_explicit(&time_is_up, memory_order_relaxed);
 }
 
-/* With a lock of libc in hand a task must not give way by itself: it might go on
- * on another thread. */
-static void burn_locked(unsigned rounds) {
-    for (volatile unsigned i = 0; i < rounds; i++) {
-    }
-}
-
-static void burn(unsigned rounds) {
+void kind_burns(unsigned rounds) {
     for (volatile unsigned i = 0; i < rounds; i++) {
         STORM_CHECK();
-    }
-}
-
-static unsigned next_random(unsigned *seed) {
-    *seed = *seed * 1103515245U + 12345U;
-    return *seed >> 8;
-}
-
-static void use_malloc(unsigned me) {
-    unsigned seed = me;
-    while (go_on(me)) {
-        unsigned char *blocks[6];
-        size_t sizes[6];
-        for (int i = 0; i < 6; i++) {
-            sizes[i] = 1 + next_random(&seed) % 5000;
-            blocks[i] = malloc(sizes[i]);
-            memset(blocks[i], (int)me, sizes[i]);
-        }
-        for (int i = 0; i < 6; i++) {
-            for (size_t j = 0; j < sizes[i]; j += 61) {
-                WEFT_CHECK_OP(blocks[i][j], ==, (unsigned char)me);
-            }
-            free(blocks[i]);
-        }
-    }
-}
-
-/* Not inlined: the address of errno is the thread's. */
-static __attribute__((noinline)) void fail_once(bool badly) {
-    WEFT_CHECK_OP(badly ? close(-1) : chdir("/no such directory"), ==, -1);
-    WEFT_CHECK_OP(errno, ==, badly ? EBADF : ENOENT);
-}
-
-static void fail_and_look(unsigned me) {
-    while (go_on(me)) {
-        for (unsigned i = 0; i < 50; i++) {
-            fail_once(i % 2);
-        }
-    }
-}
-
-static void print_lines(unsigned me) {
-    while (go_on(me)) {
-        WEFT_CHECK_OP(fprintf(shared, "<%06u:%s>\n", me, "0123456789abcde"),
-                      ==, 25);
-    }
-}
-
-static void lock_twice(unsigned me) {
-    struct guarded *g = &recursive[me / KINDS / 2];
-    while (go_on(me)) {
-        WEFT_CHECK_OP(pthread_mutex_lock(&g->lock), ==, 0);
-        g->first++;
-        burn_locked(2000);
-        WEFT_CHECK_OP(pthread_mutex_lock(&g->lock), ==, 0);
-        g->second++;
-        burn_locked(2000);
-        WEFT_CHECK_OP(g->first, ==, g->second);
-        WEFT_CHECK_OP(pthread_mutex_unlock(&g->lock), ==, 0);
-        WEFT_CHECK_OP(pthread_mutex_unlock(&g->lock), ==, 0);
-        burn(1000);
-    }
-}
-
-/* Holds the lock for longer than a quantum: it will be interrupted with it. */
-static void hold_a_lock(unsigned me) {
-    struct guarded *g = &normal[me / KINDS / 2];
-    while (go_on(me)) {
-        WEFT_CHECK_OP(pthread_mutex_lock(&g->lock), ==, 0);
-        g->first++;
-        burn_locked(30000);
-        g->second++;
-        WEFT_CHECK_OP(g->first, ==, g->second);
-        WEFT_CHECK_OP(pthread_mutex_unlock(&g->lock), ==, 0);
-        burn(5000);
     }
 }
 
@@ -165,7 +72,7 @@ static void read_raw(unsigned me) {
             WEFT_CHECK_OP(bytes[i], ==, expected);
             expected++;
         }
-        (void)go_on(me);
+        (void)kind_goes_on(me);
         if (n == 0) {
             break;
         }
@@ -177,17 +84,17 @@ static void write_raw(unsigned me) {
     struct pair *p = &pairs[me / 2];
     unsigned char next = 0;
     unsigned seed = me;
-    while (go_on(me)) {
+    while (kind_goes_on(me)) {
         if (write(p->pipe[1], &next, 1) == 1) {
             next++;
         } else {
             WEFT_CHECK_OP(errno, ==, EINTR);
         }
-        if (next_random(&seed) % 4 == 0) {
-            WEFT_CHECK_OP(weft_sleep(next_random(&seed) % 300 * WEFT_US), ==,
+        if (storm_random(&seed) % 4 == 0) {
+            WEFT_CHECK_OP(weft_sleep(storm_random(&seed) % 300 * WEFT_US), ==,
                           0);
         }
-        burn(500);
+        kind_burns(500);
     }
     close(p->pipe[1]);
 }
@@ -205,13 +112,13 @@ static void take_turns(unsigned me) {
             /* Now and then with a deadline, which may pass in the same moment
              * in which the token comes. */
             int result = weft_park(
-                next_random(&(unsigned){(unsigned)p->turn}) % 4 == 0
+                storm_random(&(unsigned){(unsigned)p->turn}) % 4 == 0
                     ? weft_now() + 20 * WEFT_US
                     : WEFT_FOREVER,
                 "turn");
             WEFT_CHECK(result == 0 || result == -ETIMEDOUT);
         }
-        quit = !go_on(me);
+        quit = !kind_goes_on(me);
         if (quit) {
             atomic_store_explicit(&p->quit, true, memory_order_release);
         } else {
@@ -235,11 +142,11 @@ static void nap_raw(long ns) {
 /* Sleeps in the kernel without telling, for some quanta. */
 static void block_secretly(unsigned me) {
     unsigned seed = me;
-    while (go_on(me)) {
-        nap_raw(next_random(&seed) % 400 * 1000);
-        burn(next_random(&seed) % 3000);
+    while (kind_goes_on(me)) {
+        nap_raw(storm_random(&seed) % 400 * 1000);
+        kind_burns(storm_random(&seed) % 3000);
         weft_preempt_disable();
-        nap_raw(next_random(&seed) % 100 * 1000);
+        nap_raw(storm_random(&seed) % 100 * 1000);
         weft_preempt_enable();
     }
 }
@@ -254,10 +161,10 @@ static void *block_inside(void *ns) {
 
 static void block_openly(unsigned me) {
     unsigned seed = me;
-    while (go_on(me)) {
-        void *ns = (void *)(uintptr_t)(next_random(&seed) % 200000);
-        burn(next_random(&seed) % 5000);
-        nap_raw(next_random(&seed) % 2 * 60000);
+    while (kind_goes_on(me)) {
+        void *ns = (void *)(uintptr_t)(storm_random(&seed) % 200000);
+        kind_burns(storm_random(&seed) % 5000);
+        nap_raw(storm_random(&seed) % 2 * 60000);
         WEFT_CHECK_OP(weft_blocking(block_inside, ns), ==, ns);
     }
 }
@@ -273,7 +180,7 @@ static void *grow(void *depth) {
         WEFT_CHECK_OP(weft_spawn(&child[i], grow, (void *)(d - 1), NULL), ==,
                       0);
     }
-    burn(100);
+    kind_burns(100);
     for (int i = 0; i < 2; i++) {
         void *result;
         WEFT_CHECK_OP(weft_join(child[i], &result), ==, 0);
@@ -283,20 +190,20 @@ static void *grow(void *depth) {
 }
 
 static void grow_trees(unsigned me) {
-    while (go_on(me)) {
+    while (kind_goes_on(me)) {
         WEFT_CHECK_OP((uintptr_t)grow((void *)4), ==, 31U);
     }
 }
 
 static void change_priority(unsigned me) {
-    while (go_on(me)) {
+    while (kind_goes_on(me)) {
         for (int i = 0; i < 3; i++) {
             WEFT_CHECK_OP(weft_set_priority((enum weft_priority)i), ==, 0);
-            burn(4000);
+            kind_burns(4000);
             weft_yield();
             weft_preempt_disable();
             long tid = syscall(SYS_gettid);
-            burn_locked(4000);
+            kind_burns_locked(4000);
             WEFT_CHECK_OP(syscall(SYS_gettid), ==, tid);
             weft_preempt_enable();
         }
@@ -325,24 +232,24 @@ static void *wait_to_be_cancelled(void *how) {
 }
 
 static void leave_alone(void *arg) {
-    burn((unsigned)(uintptr_t)arg);
+    kind_burns((unsigned)(uintptr_t)arg);
 }
 
 static void cancel_others(unsigned me) {
     unsigned seed = me;
-    while (go_on(me)) {
+    while (kind_goes_on(me)) {
         struct weft_task *t;
         void *result;
-        void *how = (void *)(uintptr_t)next_random(&seed);
+        void *how = (void *)(uintptr_t)storm_random(&seed);
         WEFT_CHECK_OP(weft_spawn(&t, wait_to_be_cancelled, how, NULL), ==, 0);
         WEFT_CHECK_OP(weft_go(leave_alone, (void *)1000), ==, 0);
-        if (next_random(&seed) % 2 == 0) {
+        if (storm_random(&seed) % 2 == 0) {
             WEFT_CHECK_OP(
                 weft_join_until(t, NULL, weft_now() + 50 * WEFT_US), ==,
                 -ETIMEDOUT);
         }
         WEFT_CHECK_OP(weft_cancel(t), ==, 0);
-        if (next_random(&seed) % 4 == 0) {
+        if (storm_random(&seed) % 4 == 0) {
             WEFT_CHECK_OP(weft_detach(t), ==, 0);
         } else {
             WEFT_CHECK_OP(weft_join(t, &result), ==, 0);
@@ -353,11 +260,11 @@ static void cancel_others(unsigned me) {
 
 static void pause_politely(unsigned me) {
     unsigned seed = me;
-    while (go_on(me)) {
-        uint64_t until = weft_now() + next_random(&seed) % 100 * WEFT_US;
+    while (kind_goes_on(me)) {
+        uint64_t until = weft_now() + storm_random(&seed) % 100 * WEFT_US;
         WEFT_CHECK_OP(weft_sleep_until(until), ==, 0);
         WEFT_CHECK(weft_now() >= until);
-        for (unsigned i = next_random(&seed) % 20; i > 0; i--) {
+        for (unsigned i = storm_random(&seed) % 20; i > 0; i--) {
             weft_yield();
         }
     }
@@ -410,7 +317,6 @@ static void run_all(void *ms) {
 }
 
 static void prepare(void) {
-    pthread_mutexattr_t attr;
     memset(pairs, 0, sizeof pairs);
     memset(progress, 0, sizeof progress);
     for (unsigned i = 0; i < task_count; i++) {
@@ -418,42 +324,15 @@ static void prepare(void) {
             assert_int_equal(pipe(pairs[i / 2].pipe), 0);
         }
     }
-    pthread_mutexattr_init(&attr);
-    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
-    memset(recursive, 0, sizeof recursive);
-    memset(normal, 0, sizeof normal);
-    for (int i = 0; i < LOCKS; i++) {
-        pthread_mutex_init(&recursive[i].lock, &attr);
-        pthread_mutex_init(&normal[i].lock, NULL);
-    }
-    pthread_mutexattr_destroy(&attr);
-    shared = tmpfile();
-    assert_non_null(shared);
+    libc_kinds_begin((MAX_TASKS / KINDS + 1) / 2);
     atomic_store_explicit(&time_is_up, false, memory_order_relaxed);
-}
-
-static void look_at_the_file(void) {
-    char line[64];
-    rewind(shared);
-    while (fgets(line, sizeof line, shared) != NULL) {
-        unsigned index;
-        char text[32];
-        assert_int_equal(strlen(line), 25);
-        assert_int_equal(sscanf(line, "<%06u:%15s>", &index, text), 2);
-        assert_string_equal(text, "0123456789abcde");
-    }
-    fclose(shared);
 }
 
 static void run_once(unsigned workers, unsigned tasks, unsigned ms) {
     task_count = tasks;
     prepare();
     storm_run(workers, QUANTUM_US, run_all, &ms);
-    look_at_the_file();
-    for (int i = 0; i < LOCKS; i++) {
-        pthread_mutex_destroy(&recursive[i].lock);
-        pthread_mutex_destroy(&normal[i].lock);
-    }
+    libc_kinds_end();
 }
 
 /* For the long form: again and again. */

@@ -9,6 +9,7 @@
 
 #include "tests/storm/kind.h"
 #include "weft/base/check.h"
+#include "weft/base/compiler.h"
 
 /* Two numbers that are equal whenever nobody holds the lock. */
 struct guarded {
@@ -96,10 +97,14 @@ STORM_KIND(mutex_recursive, use_recursive, make_recursive, unmake_recursive);
 
 static void use_errorcheck(struct storm_task *self) {
     (void)self;
-    WEFT_CHECK_OP(pthread_mutex_unlock(&errorcheck.lock), ==, EPERM);
+    if (!WEFT_TSAN) { /* which makes it an error of the program */
+        WEFT_CHECK_OP(pthread_mutex_unlock(&errorcheck.lock), ==, EPERM);
+    }
     WEFT_CHECK_OP(pthread_mutex_lock(&errorcheck.lock), ==, 0);
     change(&errorcheck);
-    WEFT_CHECK_OP(pthread_mutex_lock(&errorcheck.lock), ==, EDEADLK);
+    if (!WEFT_TSAN) {
+        WEFT_CHECK_OP(pthread_mutex_lock(&errorcheck.lock), ==, EDEADLK);
+    }
     WEFT_CHECK_OP(pthread_mutex_unlock(&errorcheck.lock), ==, 0);
 }
 
@@ -126,7 +131,8 @@ static void *die_as_owner(void *arg) {
 
 static void use_robust(struct storm_task *self) {
     pthread_t thread;
-    if ((self->index + self->rounds) % 64 == 63) {
+    /* ThreadSanitizer does not see what a dead owner's lock hands over. */
+    if (!WEFT_TSAN && (self->index + self->rounds) % 64 == 63) {
         WEFT_CHECK_OP(pthread_create(&thread, NULL, die_as_owner, NULL), ==, 0);
         WEFT_CHECK_OP(pthread_join(thread, NULL), ==, 0);
         return;
@@ -166,7 +172,9 @@ static void read_or_write(struct storm_task *self) {
         shelf.a++;
         storm_work(200);
         shelf.b++;
-        WEFT_CHECK_OP(pthread_rwlock_rdlock(&shelf.lock), ==, EDEADLK);
+        if (!WEFT_TSAN) {
+            WEFT_CHECK_OP(pthread_rwlock_rdlock(&shelf.lock), ==, EDEADLK);
+        }
     } else {
         WEFT_CHECK_OP(pthread_rwlock_rdlock(&shelf.lock), ==, 0);
         uint64_t a = shelf.a;

@@ -42,7 +42,7 @@ static void storm(const struct storm_kind *const *some, unsigned count,
     struct storm_plan plan = {options.workers, options.quantum_us,
                               options.tasks != 0 ? options.tasks : tasks,
                               ms < SLICE_MS ? ms : SLICE_MS};
-    uint64_t end = weft_clock_now() + ms * WEFT_MS;
+    uint64_t began = weft_clock_now();
     uint64_t rounds = 0;
     do {
         uint64_t slice = storm_kinds_run(&plan, some, count);
@@ -50,10 +50,11 @@ static void storm(const struct storm_kind *const *some, unsigned count,
             return; /* not to be had here */
         }
         rounds += slice;
-    } while (weft_clock_now() < end);
-    print_message("%s, %u tasks: %llu rounds\n",
+    } while (weft_clock_now() < began + ms * WEFT_MS);
+    print_message("%s, %u tasks: %llu rounds in %llu ms\n",
                   count == 1 ? some[0]->name : "all", plan.tasks,
-                  (unsigned long long)rounds);
+                  (unsigned long long)rounds,
+                  (unsigned long long)((weft_clock_now() - began) / WEFT_MS));
 }
 
 static unsigned part_ms(unsigned kinds_in_it) {

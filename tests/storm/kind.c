@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,6 +37,10 @@ void storm_kind_add(struct storm_kind *kind) {
 
 const struct storm_kind *storm_kinds(void) {
     return first;
+}
+
+bool storm_is_emulated(void) {
+    return getenv("WEFT_EMULATOR") != NULL; /* tools/qemu_run sets it */
 }
 
 uint32_t storm_random(struct storm_task *self) {

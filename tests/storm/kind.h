@@ -65,6 +65,9 @@ struct storm_plan {
 uint64_t storm_kinds_run(const struct storm_plan *plan,
                          const struct storm_kind *const *kinds, unsigned count);
 
+/* Under qemu's user-mode emulation, which lacks some of what kernels do. */
+bool storm_is_emulated(void);
+
 /* The next number of a sequence of the task's own. */
 uint32_t storm_random(struct storm_task *self);
 

@@ -31,6 +31,11 @@ static void write_command(struct storm_task *self, const char *format,
     snprintf(text, 32, format, *number);
 }
 
+/* A child that is forked while other threads run may hang in an emulator. */
+static bool may_fork(void) {
+    return !storm_is_emulated();
+}
+
 static void fork_and_exec(struct storm_task *self) {
     char command[32];
     int number;
@@ -43,7 +48,7 @@ static void fork_and_exec(struct storm_task *self) {
     check_exit(child, number);
 }
 
-STORM_KIND(fork_exec, fork_and_exec, NULL, NULL);
+STORM_KIND(fork_exec, fork_and_exec, may_fork, NULL);
 
 static void spawn(struct storm_task *self) {
     char command[32];
@@ -56,7 +61,7 @@ static void spawn(struct storm_task *self) {
     check_exit(child, number);
 }
 
-STORM_KIND(posix_spawn, spawn, NULL, NULL);
+STORM_KIND(posix_spawn, spawn, may_fork, NULL);
 
 static void call_shell(struct storm_task *self) {
     char command[32];
@@ -76,4 +81,4 @@ static void call_shell(struct storm_task *self) {
     WEFT_CHECK_OP(pclose(pipe), ==, 0);
 }
 
-STORM_KIND(system_popen, call_shell, NULL, NULL);
+STORM_KIND(system_popen, call_shell, may_fork, NULL);

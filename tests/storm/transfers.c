@@ -215,6 +215,7 @@ static void read_fifo(struct storm_task *self) {
     char path[64], line[16];
     snprintf(path, sizeof path, "/tmp/weft_storm_%d_%u", (int)getpid(),
              self->index);
+    unlink(path);
     WEFT_CHECK_OP(mkfifo(path, 0600), ==, 0);
     struct weft_task *writer = start(write_line_into, path);
     FILE *in = fopen(path, "re");
@@ -295,6 +296,7 @@ static _Atomic uint64_t first,
 static bool make_lock_file(void) {
     snprintf(lock_path, sizeof lock_path, "/tmp/weft_storm_%d_lock",
              (int)getpid());
+    unlink(lock_path); /* of a run that was broken off */
     int fd = open(lock_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     atomic_store_explicit(&first, 0, memory_order_relaxed);
     atomic_store_explicit(&second, 0, memory_order_relaxed);

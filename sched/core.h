@@ -208,6 +208,7 @@ struct weft_processor {
     struct weft_task *next; /* what its next worker is to run, or NULL */
     uint32_t picks;
     uint32_t slot_streak; /* tasks taken from the slot in a row */
+    uint32_t let_by;      /* tasks that were let go before the hogs */
     uint64_t light_since; /* when the last hog's slice ended; see share.c */
     int64_t credit;       /* ns that light tasks may run before hogs */
     struct weft_batch free_tasks; /* records, of the default stack size */

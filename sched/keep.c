@@ -56,6 +56,10 @@
 #include "weft/base/syscall.h"
 #include "weft/sched/core.h"
 
+/* Of so many that are preempted early in their life one goes to the end of the
+ * hogs, so that those at the head get their turn however many come. */
+enum { LET_BY = 4 };
+
 /* Sleeps with the task, which is runnable and in a queue, until a processor
  * comes for it. */
 static void sleep_with_task(struct weft_worker *w, struct weft_task *t) {
@@ -122,7 +126,7 @@ WEFT_TEXT void weft_keep(struct weft_worker *w) {
     atomic_store_explicit(&w->status, WEFT_WORKER_KEPT, memory_order_relaxed);
     atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
     bind(w, t);
-    if (spent) {
+    if (spent || ++p->let_by % LET_BY == 0) {
         weft_push_global(rt, t);
     } else {
         weft_put_back(rt, t); /* before those: it may be about to wait */

@@ -5,9 +5,9 @@
 
 #include "weft/sched/task.h"
 
-#define NAME_(kernel, way) check_##kernel##_##way
+#define NAME_(kernel, way)   check_##kernel##_##way
 #define NAME_OF(kernel, way) NAME_(kernel, way)
-#define NAME(kernel) NAME_OF(kernel, CHECK_WAY)
+#define NAME(kernel)         NAME_OF(kernel, CHECK_WAY)
 
 #ifdef CHECK_WRITTEN
 #define CHECK() weft_check()

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Code as users write it: it knows nothing of weft. It is built with checks that
- * the compiler inserts, and is to be interruptible without signals. */
+/* Code as users write it: it knows nothing of weft. It is built with checks
+ * that the compiler inserts, and is to be interruptible without signals. */
 #ifndef WEFT_TESTS_PLAIN_H_
 #define WEFT_TESTS_PLAIN_H_
 

@@ -18,15 +18,15 @@
 #include "weft/base/check.h"
 #include "weft/base/print.h"
 
-enum { LIMIT_S = 50, MAX_TASKS = 4096, YIELD_INTERVAL = 8 };
+enum { LIMIT_S = 50, LIMITS = 4, MAX_TASKS = 4096, YIELD_INTERVAL = 8 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
 static bool has_ended;
 static _Atomic bool over;
-static void (*on_stall)(void);
+static bool (*on_stall)(void);
 
-void storm_on_stall(void (*fn)(void)) {
+void storm_on_stall(bool (*fn)(void)) {
     on_stall = fn;
 }
 
@@ -59,23 +59,28 @@ void storm_check(void) {
         weft_check();
     } else if (mode() == WEFT_PREEMPT_OFF &&
                atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) %
-                       YIELD_INTERVAL == 0) {
+                       YIELD_INTERVAL ==
+                   0) {
         weft_yield();
     }
 }
 
 static void *watch(void *arg) {
     struct timespec limit;
+    int limits = 0;
     (void)arg;
     clock_gettime(CLOCK_REALTIME, &limit);
     limit.tv_sec += LIMIT_S;
     pthread_mutex_lock(&lock);
     while (!has_ended) {
         if (pthread_cond_timedwait(&ended, &lock, &limit) == ETIMEDOUT) {
-            weft_print(STDERR_FILENO, "stands still for %d s\n", LIMIT_S);
-            if (on_stall != NULL) {
-                on_stall();
+            bool moved = on_stall != NULL && on_stall();
+            if (++limits < LIMITS && moved) {
+                limit.tv_sec += LIMIT_S;
+                continue;
             }
+            weft_print(STDERR_FILENO, "stands still, or is too slow: %d s\n",
+                       limits * LIMIT_S);
             weft_dump(STDERR_FILENO);
             abort();
         }

@@ -31,8 +31,10 @@ uint64_t storm_tasks(unsigned workers, unsigned quantum_us, unsigned tasks,
 uint64_t storm_tasks_with(const struct weft_config *config, unsigned tasks,
                           unsigned ms, void *(*fn)(void *index));
 
-/* What the watchdog calls before it dumps; NULL, the default: nothing. */
-void storm_on_stall(void (*fn)(void));
+/* Whom the watchdog asks when the 50 s are over: has anything moved since it
+ * last asked? If so it waits again, on a busy machine up to 200 s in all. NULL,
+ * the default: it does not wait. */
+void storm_on_stall(bool (*fn)(void));
 
 /* True when the tasks of storm_tasks() shall end. A scheduling point only where
  * there are no signals. */

@@ -67,13 +67,21 @@ static void *run_rounds(void *index) {
     return (void *)(uintptr_t)self.rounds;
 }
 
-static void print_progress(void) {
+/* For the watchdog; says how far each task got. */
+static bool has_moved(void) {
+    static uint64_t seen;
+    uint64_t sum = 0;
     for (unsigned i = 0; i < task_count; i++) {
+        uint64_t rounds =
+            atomic_load_explicit(&progress[i], memory_order_relaxed);
         weft_print(STDERR_FILENO, "task %u, %s: %llu rounds\n", i,
                    running[i % running_count]->name,
-                   (unsigned long long)atomic_load_explicit(
-                       &progress[i], memory_order_relaxed));
+                   (unsigned long long)rounds);
+        sum += rounds;
     }
+    bool moved = sum != seen;
+    seen = sum;
+    return moved;
 }
 
 static void begin_all(const struct storm_kind *const *kinds, unsigned count) {
@@ -116,7 +124,7 @@ uint64_t storm_kinds_run(const struct storm_plan *plan,
     for (unsigned i = 0; i < task_count; i++) {
         atomic_store_explicit(&progress[i], 0, memory_order_relaxed);
     }
-    storm_on_stall(print_progress);
+    storm_on_stall(has_moved);
     uint64_t joined =
         storm_tasks_with(&config, plan->tasks, plan->ms, run_rounds);
     storm_on_stall(NULL);

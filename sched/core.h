@@ -294,9 +294,6 @@ struct weft_runtime {
     sigset_t mask;                 /* signals blocked in weft_run()'s caller */
 };
 
-/* The one that runs, for calls from threads that are no workers. */
-extern _Atomic(struct weft_runtime *) weft_runtime_current;
-
 /* runtime.c: the runtime of `w`; for NULL, a thread that is no worker, the one
  * that runs, or NULL. It stays until weft_runtime_return() of the same `w`. */
 struct weft_runtime *weft_runtime_borrow(struct weft_worker *w);
@@ -408,7 +405,8 @@ void weft_task_begin(void *task);
 struct weft_worker *weft_yield_inside(struct weft_worker *w);
 
 /* ready.c */
-void weft_ready(struct weft_worker *w, struct weft_task *t);
+void weft_ready(struct weft_runtime *rt, struct weft_worker *w,
+                struct weft_task *t);
 void weft_ready_behind(struct weft_worker *w, struct weft_task *t);
 void weft_wake(struct weft_runtime *rt);
 void weft_processor_hand_off(struct weft_runtime *rt, struct weft_processor *p);

@@ -269,15 +269,12 @@ static bool is_ordinary(const struct weft_task *t) {
 }
 
 /* Queues `t`, which is runnable and in no queue, to run soon. `w` is the
- * calling worker; without a processor, or NULL, the task goes to all. */
-WEFT_TEXT void weft_ready(struct weft_worker *w, struct weft_task *t) {
+ * calling worker; without a processor, or NULL, the task goes to all. `rt` is
+ * what weft_runtime_borrow(w) gave; asked again, it might say NULL by now. */
+WEFT_TEXT void weft_ready(struct weft_runtime *rt, struct weft_worker *w,
+                          struct weft_task *t) {
     struct weft_processor *p = w == NULL ? NULL : weft_worker_processor(w);
     if (p == NULL || !is_ordinary(t)) {
-        /* Acquire: pairs with the release in weft_run(). */
-        struct weft_runtime *rt =
-            w != NULL ? w->runtime
-                      : atomic_load_explicit(&weft_runtime_current,
-                                             memory_order_acquire);
         weft_push_global(rt, t);
         weft_wake(rt);
         return;
@@ -308,7 +305,8 @@ WEFT_TEXT void weft_ready_behind(struct weft_worker *w, struct weft_task *t) {
 
 WEFT_TEXT void weft_unpark(struct weft_task *t) {
     struct weft_worker *w = weft_enter();
-    if (WEFT_UNLIKELY(weft_runtime_borrow(w) == NULL)) {
+    struct weft_runtime *rt = weft_runtime_borrow(w);
+    if (WEFT_UNLIKELY(rt == NULL)) {
         weft_runtime_return(w); /* it has ended, the task with it */
         return;
     }
@@ -323,7 +321,7 @@ WEFT_TEXT void weft_unpark(struct weft_task *t) {
                     memory_order_relaxed)) {
                 weft_task_become(t, WEFT_TASK_WAITING, WEFT_TASK_RUNNABLE);
                 weft_task_forgive(t); /* it has waited */
-                weft_ready(w, t);
+                weft_ready(rt, w, t);
                 break;
             }
             /* Release: pairs with the acquires in park() and park_commit(). It

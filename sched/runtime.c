@@ -12,8 +12,8 @@
  *      task that did not end cannot: threads and stacks are then left as they
  *      are, since their frames may hold locks of libc
  *
- * Always true: weft_runtime_current is set from before the first task runs
- * until all threads have gone. */
+ * Always true: `current` is set from before the first task runs until all
+ * threads have gone. */
 #define _GNU_SOURCE /* CPU sets */
 #include <errno.h>
 #include <sched.h>
@@ -26,7 +26,7 @@
 #include "weft/base/print.h"
 #include "weft/sched/core.h"
 
-_Atomic(struct weft_runtime *) weft_runtime_current;
+static _Atomic(struct weft_runtime *) current;
 
 /* Threads that are no workers and use the runtime at this moment. What they
  * use must not be freed under them:
@@ -183,8 +183,8 @@ static int start(struct weft_runtime *rt, struct first *first) {
     }
     if (error == 0) {
         /* All is there that a thread from outside may use. Release: pairs with
-         * the acquires in weft_runtime_borrow() and weft_ready(). */
-        atomic_store_explicit(&weft_runtime_current, rt, memory_order_release);
+         * the acquire in weft_runtime_borrow(). */
+        atomic_store_explicit(&current, rt, memory_order_release);
         error = weft_spawn(&t, run_first, first, &options);
     }
     if (error == 0) {
@@ -234,7 +234,7 @@ static bool stop(struct weft_runtime *rt) {
 
 static void see_visitors_off(void) {
     /* See the columns at `visitors`. */
-    atomic_store_explicit(&weft_runtime_current, NULL, memory_order_seq_cst);
+    atomic_store_explicit(&current, NULL, memory_order_seq_cst);
     while (atomic_load_explicit(&visitors, memory_order_seq_cst) != 0) {
         usleep(10);
     }
@@ -277,7 +277,7 @@ WEFT_TEXT struct weft_runtime *weft_runtime_borrow(struct weft_worker *w) {
     /* Both: see the columns at `visitors`. The second pairs, as an acquire, with
      * the release in weft_run(). */
     atomic_fetch_add_explicit(&visitors, 1, memory_order_seq_cst);
-    return atomic_load_explicit(&weft_runtime_current, memory_order_seq_cst);
+    return atomic_load_explicit(&current, memory_order_seq_cst);
 }
 
 WEFT_TEXT void weft_runtime_return(struct weft_worker *w) {

@@ -208,7 +208,7 @@ WEFT_TEXT int weft_go(void (*fn)(void *), void *arg) {
             t->fn = NULL;
             t->fn_plain = fn;
             t->arg = arg;
-            weft_ready(w, t);
+            weft_ready(rt, w, t);
         }
     }
     weft_runtime_return(w);
@@ -238,7 +238,7 @@ WEFT_TEXT int weft_spawn(struct weft_task **out, void *(*fn)(void *), void *arg,
             t->fn = fn;
             t->fn_plain = NULL;
             t->arg = arg;
-            weft_ready(w, t);
+            weft_ready(rt, w, t);
         }
     }
     weft_runtime_return(w);

@@ -29,7 +29,8 @@
  *   timers.c   sleeping, deadlines
  *   spawn.c    birth, join, detach, cancel
  *   threads.c  making OS threads, ahead of need
- *   runtime.c  start and end; metrics.c, dump.c: seeing inside */
+ *   runtime.c  start and end
+ *   metrics.c  seeing inside: counters, dumps */
 #ifndef WEFT_SCHED_CORE_H_
 #define WEFT_SCHED_CORE_H_
 
@@ -77,11 +78,6 @@ enum {
 #define WEFT_JOIN_NOBODY   ((uintptr_t)0)
 #define WEFT_JOIN_DETACHED ((uintptr_t)1)
 #define WEFT_JOIN_DONE     ((uintptr_t)2)
-
-/* weft_task.wait_flags */
-enum {
-    WEFT_WAIT_UNCANCELLABLE = 1,
-};
 
 struct weft_task {
     /* Whoever has taken the task out of its place (invariant 2). */
@@ -204,7 +200,6 @@ struct weft_processor {
 
     /* Owner. */
     struct weft_runtime *runtime;
-    unsigned index;
     struct weft_task *next; /* what its next worker is to run, or NULL */
     uint32_t picks;
     uint32_t slot_streak; /* tasks taken from the slot in a row */
@@ -328,6 +323,20 @@ static WEFT_ALWAYS_INLINE void weft_leave(struct weft_worker *w) {
     }
 }
 
+/* Ends what weft_enter() and weft_runtime_borrow() have begun. */
+static inline void weft_leave_borrowed(struct weft_worker *w) {
+    weft_runtime_return(w);
+    if (w != NULL) {
+        weft_leave(w);
+    }
+}
+
+/* Is the caller, a worker or NULL, asked to give way, and outside? */
+static inline bool weft_asked_outside(struct weft_worker *w) {
+    return w != NULL && weft_thread_is_asked(&w->thread) &&
+           !weft_gate_is_closed(&w->thread.gate);
+}
+
 static inline struct weft_processor *weft_worker_processor(
     struct weft_worker *w) {
     return atomic_load_explicit(&w->processor, memory_order_relaxed);
@@ -423,7 +432,7 @@ void weft_processor_take(struct weft_worker *w, struct weft_processor *p);
 
 /* pick.c */
 struct weft_task *weft_pick(struct weft_processor *p);
-bool weft_light_waiting(struct weft_runtime *rt, struct weft_processor *p);
+bool weft_own_light(struct weft_processor *p);
 bool weft_anything_waiting(struct weft_runtime *rt);
 void weft_push_global(struct weft_runtime *rt, struct weft_task *t);
 void weft_put_back(struct weft_runtime *rt, struct weft_task *t);
@@ -441,7 +450,7 @@ void weft_poller_nudge(struct weft_runtime *rt, uint64_t deadline);
 void weft_keep(struct weft_worker *w);
 void weft_check_in_place(void);
 bool weft_keep_wanted(struct weft_worker *w);
-bool weft_retake(struct weft_runtime *rt, struct weft_processor *p,
+void weft_retake(struct weft_runtime *rt, struct weft_processor *p,
                  struct weft_worker *w);
 int weft_keep_install(struct weft_runtime *rt);
 

@@ -151,8 +151,7 @@ WEFT_TEXT void weft_leave_slowly(struct weft_worker *w) {
  * its errno, since it knows of no call here. */
 WEFT_TEXT void weft_check_in_place(void) {
     struct weft_worker *w = (struct weft_worker *)weft_thread_self();
-    if (w == NULL || !weft_thread_is_asked(&w->thread) ||
-        weft_gate_is_closed(&w->thread.gate)) {
+    if (!weft_asked_outside(w)) {
         return;
     }
     int saved = errno;
@@ -197,16 +196,16 @@ WEFT_TEXT void weft_worker_regain(struct weft_worker *w) {
     sleep_with_task(w, t);
 }
 
-/* The monitor: takes `p` away from `w`, which sleeps in the kernel. True when it
- * was taken and has found another worker. */
-WEFT_TEXT bool weft_retake(struct weft_runtime *rt, struct weft_processor *p,
+/* The monitor: takes `p` away from `w`, which sleeps in the kernel, unless it
+ * comes back just now. */
+WEFT_TEXT void weft_retake(struct weft_runtime *rt, struct weft_processor *p,
                            struct weft_worker *w) {
     bool taken = false;
     uint32_t none = WEFT_RETAKE_NONE;
     if (!atomic_compare_exchange_strong_explicit(
             &w->retake, &none, WEFT_RETAKE_ASKED, memory_order_relaxed,
             memory_order_relaxed)) {
-        return false; /* it has let go of it by itself */
+        return; /* it has let go of it by itself */
     }
     weft_syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0, 0, 0,
                  0);
@@ -230,7 +229,6 @@ WEFT_TEXT bool weft_retake(struct weft_runtime *rt, struct weft_processor *p,
         atomic_fetch_add_explicit(&rt->retaken, 1, memory_order_relaxed);
         weft_processor_hand_off(rt, p);
     }
-    return taken;
 }
 
 WEFT_TEXT void *weft_blocking(void *(*fn)(void *), void *arg) {

@@ -89,8 +89,7 @@ void weft_metrics_read(struct weft_metrics *out) {
         add_processors(rt, out);
         add_workers(rt, out);
     }
-    weft_runtime_return(self);
-    weft_runtime_leave();
+    weft_leave_borrowed(self);
 }
 
 static const char *const state_names[] = {"idle", "runnable", "running",
@@ -156,6 +155,5 @@ void weft_dump(int fd) {
         }
         weft_stack_pool_each(rt->stacks, dump_task, &fd);
     }
-    weft_runtime_return(self);
-    weft_runtime_leave();
+    weft_leave_borrowed(self);
 }

@@ -107,13 +107,11 @@ WEFT_TEXT struct weft_task *weft_pick(struct weft_processor *p) {
     return pop(&rt->hogs);
 }
 
-/* Does a task wait that is to run before hogs? A snapshot. Any thread. */
-WEFT_TEXT bool weft_light_waiting(struct weft_runtime *rt,
-                                  struct weft_processor *p) {
+/* Does a task wait on `p` itself? None of them is a hog. A snapshot. Any
+ * thread. */
+WEFT_TEXT bool weft_own_light(struct weft_processor *p) {
     return weft_local_length(&p->queue) > 0 ||
-           atomic_load_explicit(&p->slot, memory_order_relaxed) != NULL ||
-           weft_global_length(&rt->global) > 0 ||
-           weft_global_length(&rt->high) > 0;
+           atomic_load_explicit(&p->slot, memory_order_relaxed) != NULL;
 }
 
 /* Does any task wait that another processor could take? A snapshot; slots are

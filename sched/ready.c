@@ -28,6 +28,12 @@
 #include "weft/base/syscall.h"
 #include "weft/sched/core.h"
 
+/* A count that is written under idle->lock and read without. */
+static void adjust(_Atomic uint32_t *count, int by) {
+    uint32_t now = atomic_load_explicit(count, memory_order_relaxed);
+    atomic_store_explicit(count, now + (uint32_t)by, memory_order_relaxed);
+}
+
 WEFT_TEXT void weft_spare_push(struct weft_worker *w) {
     struct weft_idle *idle = &w->runtime->idle;
     weft_lock_acquire(&idle->lock);
@@ -35,10 +41,7 @@ WEFT_TEXT void weft_spare_push(struct weft_worker *w) {
     w->is_spare = true;
     w->spare_next = idle->first_spare;
     idle->first_spare = w;
-    atomic_store_explicit(
-        &idle->spares,
-        atomic_load_explicit(&idle->spares, memory_order_relaxed) + 1,
-        memory_order_relaxed);
+    adjust(&idle->spares, 1);
     weft_lock_release(&idle->lock);
 }
 
@@ -47,10 +50,7 @@ static struct weft_worker *spare_pop_locked(struct weft_idle *idle) {
     if (w != NULL) {
         idle->first_spare = w->spare_next;
         w->is_spare = false;
-        atomic_store_explicit(
-            &idle->spares,
-            atomic_load_explicit(&idle->spares, memory_order_relaxed) - 1,
-            memory_order_relaxed);
+        adjust(&idle->spares, -1);
     }
     return w;
 }
@@ -67,10 +67,7 @@ WEFT_TEXT bool weft_spare_leave(struct weft_worker *w) {
         }
         *at = w->spare_next;
         w->is_spare = false;
-        atomic_store_explicit(
-            &idle->spares,
-            atomic_load_explicit(&idle->spares, memory_order_relaxed) - 1,
-            memory_order_relaxed);
+        adjust(&idle->spares, -1);
     }
     weft_lock_release(&idle->lock);
     return leaves;
@@ -88,20 +85,14 @@ static void idle_push_locked(struct weft_idle *idle,
                              struct weft_processor *p) {
     p->idle_next = idle->first;
     idle->first = p;
-    atomic_store_explicit(
-        &idle->processors,
-        atomic_load_explicit(&idle->processors, memory_order_relaxed) + 1,
-        memory_order_relaxed);
+    adjust(&idle->processors, 1);
 }
 
 static struct weft_processor *idle_pop_locked(struct weft_idle *idle) {
     struct weft_processor *p = idle->first;
     if (p != NULL) {
         idle->first = p->idle_next;
-        atomic_store_explicit(
-            &idle->processors,
-            atomic_load_explicit(&idle->processors, memory_order_relaxed) - 1,
-            memory_order_relaxed);
+        adjust(&idle->processors, -1);
     }
     return p;
 }
@@ -135,8 +126,7 @@ WEFT_TEXT void weft_processor_give(struct weft_processor *p,
                                    struct weft_worker *to,
                                    struct weft_task *next) {
     p->next = next;
-    /* Release: pairs with the acquires in look_at() (monitor.c) and in
-     * weft_dump(). */
+    /* Release: pairs with the acquires in weft_watch() and in weft_dump(). */
     atomic_store_explicit(&p->worker, to, memory_order_release);
     /* The last store: from here on `p` is the other's. */
     weft_handover_give(&to->handover, p);
@@ -307,7 +297,7 @@ WEFT_TEXT void weft_unpark(struct weft_task *t) {
     struct weft_worker *w = weft_enter();
     struct weft_runtime *rt = weft_runtime_borrow(w);
     if (WEFT_UNLIKELY(rt == NULL)) {
-        weft_runtime_return(w); /* it has ended, the task with it */
+        weft_leave_borrowed(w); /* it has ended, the task with it */
         return;
     }
     uint32_t token = atomic_load_explicit(&t->token, memory_order_relaxed);
@@ -333,17 +323,14 @@ WEFT_TEXT void weft_unpark(struct weft_task *t) {
             break;
         }
     }
-    weft_runtime_return(w);
-    if (w != NULL) {
-        weft_leave(w);
-    }
+    weft_leave_borrowed(w);
 }
 
 /* Gives `p`, whose worker lets go of it, to whom it is of use: the caller owns
  * it no longer. */
 WEFT_TEXT void weft_processor_hand_off(struct weft_runtime *rt,
                                        struct weft_processor *p) {
-    bool waiting = weft_light_waiting(rt, p) || weft_anything_waiting(rt);
+    bool waiting = weft_own_light(p) || weft_anything_waiting(rt);
     bool polled =
         atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) ==
         WEFT_SEAT_WORKER;

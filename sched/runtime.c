@@ -107,7 +107,6 @@ static int make_processors(struct weft_runtime *rt) {
     for (unsigned i = rt->processor_count; i-- > 0;) {
         struct weft_processor *p = &rt->processors[i];
         p->runtime = rt;
-        p->index = i;
         weft_batch_init(&p->free_tasks);
         weft_local_init(&p->queue);
         weft_timer_heap_init(&p->timers);

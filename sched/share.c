@@ -11,7 +11,7 @@
  *   credit left                    they take the place of a hog at once
  *   spent, and BURST beyond that   a hog is next (pick.c)
  *   overdrawn                      the hog's slice is its own until the debt is
- *                                  earned back (monitor.c)
+ *                                  earned back (watch.c)
  *
  * Light tasks that use less than 1/(EARN + 1) of a processor never wait for more
  * than a minimum slice; those that would use more are served in bursts, and

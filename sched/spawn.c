@@ -195,57 +195,51 @@ static int make(struct weft_worker *w, struct weft_runtime *rt,
     return 0;
 }
 
-WEFT_TEXT int weft_go(void (*fn)(void *), void *arg) {
-    static const struct weft_task_options defaults;
-    const void *creator = __builtin_return_address(0);
+/* What a task runs: one of the two functions. */
+struct body {
+    void *(*fn)(void *);
+    void (*fn_plain)(void *);
+    void *arg;
+};
+
+static int start(struct weft_task **out, const struct body *body,
+                 const struct weft_task_options *options, uintptr_t joiner,
+                 const void *creator) {
     struct weft_worker *w = weft_enter();
     struct weft_runtime *rt = weft_runtime_borrow(w);
-    struct weft_task *t;
     int error = -EPERM;
     if (rt != NULL) {
-        error = make(w, rt, &defaults, WEFT_JOIN_DETACHED, creator, &t);
+        error = make(w, rt, options, joiner, creator, out);
         if (error == 0) {
-            t->fn = NULL;
-            t->fn_plain = fn;
-            t->arg = arg;
+            struct weft_task *t = *out;
+            t->fn = body->fn;
+            t->fn_plain = body->fn_plain;
+            t->arg = body->arg;
             weft_ready(rt, w, t);
         }
     }
-    weft_runtime_return(w);
-    if (w != NULL) {
-        weft_leave(w);
-    }
+    weft_leave_borrowed(w);
     return error;
+}
+
+static const struct weft_task_options defaults;
+
+WEFT_TEXT int weft_go(void (*fn)(void *), void *arg) {
+    struct weft_task *t;
+    return start(&t, &(struct body){.fn_plain = fn, .arg = arg}, &defaults,
+                 WEFT_JOIN_DETACHED, __builtin_return_address(0));
 }
 
 WEFT_TEXT int weft_spawn(struct weft_task **out, void *(*fn)(void *), void *arg,
                          const struct weft_task_options *options) {
-    static const struct weft_task_options defaults;
-    const void *creator = __builtin_return_address(0);
     options = options != NULL ? options : &defaults;
     if ((unsigned)options->priority > WEFT_PRIORITY_LOW ||
         (options->stack_size != 0 &&
          options->stack_size < weft_stack_min_size())) {
         return -EINVAL;
     }
-    struct weft_worker *w = weft_enter();
-    struct weft_runtime *rt = weft_runtime_borrow(w);
-    int error = -EPERM;
-    if (rt != NULL) {
-        error = make(w, rt, options, WEFT_JOIN_NOBODY, creator, out);
-        if (error == 0) {
-            struct weft_task *t = *out;
-            t->fn = fn;
-            t->fn_plain = NULL;
-            t->arg = arg;
-            weft_ready(rt, w, t);
-        }
-    }
-    weft_runtime_return(w);
-    if (w != NULL) {
-        weft_leave(w);
-    }
-    return error;
+    return start(out, &(struct body){.fn = fn, .arg = arg}, options,
+                 WEFT_JOIN_NOBODY, __builtin_return_address(0));
 }
 
 /* `t` has left its stack for good. */
@@ -270,10 +264,7 @@ static void free_joined(struct weft_task *t) {
     struct weft_worker *w = weft_enter();
     struct weft_runtime *rt = weft_runtime_borrow(w);
     free_task(rt, w == NULL ? NULL : weft_worker_processor(w), t);
-    weft_runtime_return(w);
-    if (w != NULL) {
-        weft_leave(w);
-    }
+    weft_leave_borrowed(w);
 }
 
 int weft_join_until(struct weft_task *task, void **result, uint64_t deadline) {

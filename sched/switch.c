@@ -175,8 +175,7 @@ WEFT_TEXT void weft_yield(void) {
 /* Somebody is asked: is it the caller? */
 WEFT_TEXT void weft_check_slowly(void) {
     struct weft_worker *w = (struct weft_worker *)weft_thread_self();
-    if (w == NULL || !weft_thread_is_asked(&w->thread) ||
-        weft_gate_is_closed(&w->thread.gate)) {
+    if (!weft_asked_outside(w)) {
         return;
     }
     w = weft_enter();

@@ -152,8 +152,7 @@ static int start_worker(struct weft_runtime *rt) {
     }
     if (!used) {
         /* Release: pairs with the acquires of who walks the workers:
-         * stop_strays() (monitor.c), add_workers() and weft_dump()
-         * (metrics.c). */
+         * weft_watch_strays(), add_workers() and weft_dump() (metrics.c). */
         atomic_store_explicit(&rt->workers[count], w, memory_order_relaxed);
         atomic_store_explicit(&rt->worker_count, count + 1,
                               memory_order_release);

@@ -56,13 +56,14 @@ static uint64_t cpu_time(struct weft_worker *w) {
 }
 
 static void preempt(struct weft_runtime *rt, struct weft_processor *p,
-                    struct weft_worker *w, uint64_t now, bool spent) {
+                    struct weft_worker *w, uint64_t now, bool spent,
+                    bool asleep) {
     atomic_store_explicit(&p->asked_spent, spent, memory_order_relaxed);
     atomic_store_explicit(&p->asked_seq, p->seen_seq, memory_order_relaxed);
     p->asked_at = now;
-    if (is_asleep(w)) {
+    if (asleep) {
         if (rt->can_retake) {
-            (void)weft_retake(rt, p, w);
+            weft_retake(rt, p, w);
             return;
         }
         /* No membarrier (an old kernel, an emulator): the signal brings it out
@@ -107,11 +108,6 @@ static void note_slice(struct weft_processor *p, struct weft_worker *w,
     }
 }
 
-static bool has_own_light(struct weft_processor *p) {
-    return weft_local_length(&p->queue) > 0 ||
-           atomic_load_explicit(&p->slot, memory_order_relaxed) != NULL;
-}
-
 static uint64_t earlier(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
@@ -133,7 +129,7 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
     }
     note_slice(p, w, now);
     atomic_fetch_add_explicit(&rt->checks, 1, memory_order_relaxed);
-    bool own = has_own_light(p);
+    bool own = weft_own_light(p);
     bool light = own || look->shared > 0;
     uint64_t allowed = light ? light_may_come(rt, p) : rt->config.quantum_ns;
     uint64_t age = now > p->seen_at ? now - p->seen_at : 0;
@@ -152,8 +148,9 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
         now < p->asked_at + BETWEEN) {
         return earlier(later, p->asked_at + BETWEEN);
     }
+    bool asleep = is_asleep(w);
     bool spent = is_hog(p);
-    if (!spent && !is_asleep(w)) {
+    if (!spent && !asleep) {
         uint64_t used = cpu_time(w) - p->seen_cpu;
         spent = used >= rt->config.quantum_ns;
         if (used < allowed) {
@@ -168,7 +165,7 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
         }
     }
     if (rt->config.preempt != WEFT_PREEMPT_OFF) {
-        preempt(rt, p, w, now, spent);
+        preempt(rt, p, w, now, spent, asleep);
     }
     return later;
 }

@@ -71,6 +71,7 @@ static struct {
     struct weft_signals_config config;
     struct kernel_action previous;
     pid_t pid;
+    uintptr_t restorer; /* where handle() returns to, or 0 */
     int ranges;
     struct range text[RANGES]; /* of the application */
     struct range sanitizer;    /* ThreadSanitizer's library, or empty */
@@ -153,28 +154,24 @@ WEFT_TEXT static void pass_on(int number, siginfo_t *info, void *ucontext) {
 
 /* The gate is closed now; `was_closed` says how it was. */
 WEFT_TEXT static void decide(struct weft_thread *thread, bool was_closed,
-                             void *ucontext) {
-    struct weft_interrupt interrupt = {.thread = thread,
-                                       .ucontext = ucontext,
-                                       .pc = weft_frame_pc(ucontext),
-                                       .sp = weft_frame_sp(ucontext)};
+                             struct weft_interrupt *interrupt) {
     if (was_closed) {
         weft_gate_defer(&thread->gate);
         bump(&thread->deferred_gate);
         return;
     }
-    if (in_runtime_text(interrupt.pc)) {
+    if (in_runtime_text(interrupt->pc)) {
         weft_gate_defer(&thread->gate);
         bump(&thread->deferred_text);
         return;
     }
-    if (in_range(&state.sanitizer, interrupt.pc)) {
+    if (in_range(&state.sanitizer, interrupt->pc)) {
         bump(&thread->deferred_libc); /* however often: it holds its locks */
         return;
     }
     uint32_t in_row =
         atomic_load_explicit(&thread->libc_deferrals, memory_order_relaxed);
-    if (!in_application_text(interrupt.pc) &&
+    if (!in_application_text(interrupt->pc) &&
         in_row < state.config.libc_defer_ticks) {
         atomic_store_explicit(&thread->libc_deferrals, in_row + 1,
                               memory_order_relaxed);
@@ -188,42 +185,72 @@ WEFT_TEXT static void decide(struct weft_thread *thread, bool was_closed,
         return;
     }
     bump(&thread->kept);
-    state.config.preempt(state.config.arg, &interrupt);
-    weft_gate_clear(&thread->gate); /* an older note has been met by this */
+    state.config.preempt(state.config.arg, interrupt);
+    /* An older note has been met by this. Perhaps another thread's: see
+     * weft_signals_return(). */
+    weft_gate_clear(&interrupt->thread->gate);
 }
 
-WEFT_TEXT static void answer(struct weft_thread *thread, void *ucontext) {
+/* Opens the gate; a note is for who opens it outside of here. */
+WEFT_TEXT static void open_gate(struct weft_thread *thread) {
+    if (weft_gate_open(&thread->gate)) {
+        weft_gate_defer(&thread->gate);
+    }
+}
+
+/* False when the interrupted code goes on on another thread: then there is
+ * nothing left to do, and this thread's errno is its own already. */
+WEFT_TEXT static bool answer(struct weft_thread *thread, void *ucontext,
+                             int error, uintptr_t caller) {
+    struct weft_interrupt interrupt = {
+        .thread = thread,
+        .ucontext = ucontext,
+        .pc = weft_frame_pc(ucontext),
+        .sp = weft_frame_sp(ucontext),
+        .error = error,
+        .direct = state.restorer != 0 && caller == state.restorer,
+    };
     bump(&thread->deliveries);
     if (atomic_load_explicit(&thread->in_flight, memory_order_relaxed) == 0) {
         /* The first of two signals, after the second was answered. */
         atomic_store_explicit(&thread->late, 0, memory_order_relaxed);
         bump(&thread->stale);
-        return;
+        return true;
     }
     bool was_closed = weft_gate_is_closed(&thread->gate);
     atomic_store_explicit(&thread->handling, 1, memory_order_relaxed);
     weft_gate_close(&thread->gate);
-    decide(thread, was_closed, ucontext);
-    if (weft_gate_open(&thread->gate)) {
-        weft_gate_defer(&thread->gate); /* for who opens it outside of here */
+    decide(thread, was_closed, &interrupt);
+    if (interrupt.moved) {
+        /* SIGURG is not blocked here: one that comes finds the gate closed, or
+         * the runtime's text, up to the return into the kernel. */
+        open_gate(interrupt.thread);
+        return false;
     }
+    open_gate(thread);
     atomic_store_explicit(&thread->handling, 0, memory_order_relaxed);
     /* The last store. Release: pairs with the acquire in claim() of signals.c
      * and in weft_thread_leave(). */
     atomic_store_explicit(&thread->in_flight, 0, memory_order_release);
+    return true;
 }
 
 WEFT_TEXT static void handle(int number, siginfo_t *info, void *ucontext) {
-    int saved = errno; /* the interrupted code's, which keeps its thread */
+    int *error = &errno; /* this thread's, so not to be used on another */
+    int saved = *error;
+    bool stayed = true;
     struct weft_thread *thread = weft_thread_self();
     /* Acquire: pairs with the release in weft_handler_install(). */
     if (atomic_load_explicit(&state.active, memory_order_acquire) &&
         is_ours(thread, info)) {
-        answer(thread, ucontext);
+        stayed = answer(thread, ucontext, saved,
+                        (uintptr_t)__builtin_return_address(0));
     } else {
         pass_on(number, info, ucontext);
     }
-    errno = saved;
+    if (stayed) {
+        *error = saved;
+    }
 }
 
 WEFT_TEXT void weft_handler_abandon(struct weft_interrupt *interrupt) {
@@ -277,6 +304,7 @@ int weft_handler_install(const struct weft_signals_config *config) {
     unsigned long restorer_flag = 0;
     weft_frame_restorer(&ours.restorer, &restorer_flag);
     ours.flags |= restorer_flag;
+    state.restorer = (uintptr_t)ours.restorer;
 
     state.config = *config;
     state.pid = getpid();

@@ -147,8 +147,14 @@ WEFT_TEXT bool weft_signals_request(struct weft_thread *thread, uint64_t now) {
     return true;
 }
 
-void weft_signals_abandon(struct weft_interrupt *interrupt) {
+WEFT_TEXT void weft_signals_abandon(struct weft_interrupt *interrupt) {
     weft_handler_abandon(interrupt);
+}
+
+WEFT_TEXT void weft_signals_return(struct weft_interrupt *interrupt,
+                                   struct weft_thread *thread) {
+    interrupt->thread = thread;
+    interrupt->moved = true;
 }
 
 uint64_t weft_signals_foreign(void) {

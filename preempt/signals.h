@@ -35,6 +35,9 @@ struct weft_interrupt {
     void *ucontext; /* the kernel's frame, a ucontext_t * */
     uintptr_t pc;
     uintptr_t sp;
+    int error;   /* errno as the interrupted code has it */
+    bool direct; /* surely nobody's handler stands between the kernel and us */
+    bool moved;  /* by weft_signals_return() */
 };
 
 struct weft_signals_config {
@@ -82,11 +85,19 @@ int weft_signals_uninstall(void);
  * signal handlers. */
 bool weft_signals_request(struct weft_thread *thread, uint64_t now);
 
-/* For a `preempt` hook that will never return (its task is thrown away, and it
- * leaves the stack by a context switch): does what the handler would have done
- * last, but leaves the gate closed. The interrupted thread then handles SIGURG
- * again. Context: the `preempt` hook. */
+/* For a `preempt` hook that leaves the stack by a context switch: does what the
+ * handler would have done last, but leaves the gate closed. The interrupted
+ * thread then handles SIGURG again. The hook never returns (its task is thrown
+ * away), or calls weft_signals_return() before. Context: the `preempt` hook. */
 void weft_signals_abandon(struct weft_interrupt *interrupt);
+
+/* A switch came back into the hook that abandoned its handler, now on `thread`,
+ * whose gate is closed once: when the hook returns the handler opens that gate,
+ * touches nothing else of either thread, errno included, and the interrupted
+ * code goes on there (see weft/preempt/migrate.h for what else that takes).
+ * Context: the `preempt` hook. */
+void weft_signals_return(struct weft_interrupt *interrupt,
+                         struct weft_thread *thread);
 
 /* The mode installed; OFF when none is. Context: anywhere. */
 enum weft_preempt_mode weft_signals_mode(void);

@@ -24,6 +24,7 @@
  *   share.c    how light tasks and hogs share a processor
  *   worker.c   the loop of a worker with nothing to run: steal, poll, sleep
  *   keep.c     involuntary preemption, processors lost and given
+ *   migrate.c  involuntary preemption of tasks that may change threads
  *   watch.c    quanta, wake-up preemption, blocked workers
  *   monitor.c  forgotten polling and timers
  *   timers.c   sleeping, deadlines
@@ -48,6 +49,7 @@
 #include "weft/base/lock.h"
 #include "weft/preempt/gate.h"
 #include "weft/preempt/handover.h"
+#include "weft/preempt/migrate.h"
 #include "weft/preempt/signals.h"
 #include "weft/preempt/thread.h"
 #include "weft/preempt/timer.h"
@@ -98,6 +100,7 @@ struct weft_task {
     bool hog;              /* it has used up its patience: see pick.c */
     uint8_t strikes;       /* times it was preempted since it last waited */
     bool keep_fp;
+    bool migratable;
     bool pooled;      /* of the default stack size */
     uint8_t priority; /* enum weft_priority */
 
@@ -159,6 +162,7 @@ struct weft_worker {
     struct weft_runtime *runtime; /* fixed */
     unsigned index;               /* fixed */
     pthread_t pthread;            /* fixed */
+    struct weft_migrate_thread own; /* fixed while its thread lives */
     _Atomic uint32_t started;     /* its thread has set itself up */
     _Atomic uint32_t ended;       /* WEFT_ENDED_... */
 
@@ -247,6 +251,7 @@ struct weft_runtime {
     struct weft_stack_pool *stacks;
     bool can_retake; /* membarrier is there */
     cpu_set_t cpus;  /* that the process may use */
+    uint64_t kernel_mask; /* signals blocked in the workers' threads */
 
     struct weft_poller poller;
     struct weft_timer monitor;
@@ -272,6 +277,7 @@ struct weft_runtime {
     _Atomic uint64_t foreign_ended;
     _Atomic uint64_t next_id;
     _Atomic uint64_t kept, skipped, retaken, checks, parks, unparks;
+    _Atomic uint64_t migrated, refused;
 
     /* Workers, appended; a slot once set stays, and is used again when its
      * thread has ended. */
@@ -412,6 +418,8 @@ struct weft_worker *weft_switch_away(struct weft_worker *w,
 struct weft_worker *weft_switch_finish(void);
 void weft_task_begin(void *task);
 struct weft_worker *weft_yield_inside(struct weft_worker *w);
+struct weft_worker *weft_switch_from_handler(struct weft_worker *w,
+                                             struct weft_task *n);
 
 /* ready.c */
 void weft_ready(struct weft_runtime *rt, struct weft_worker *w,
@@ -463,6 +471,10 @@ struct weft_look {
 uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
                     struct weft_look *look);
 void weft_watch_strays(struct weft_runtime *rt, uint64_t now);
+
+/* migrate.c */
+bool weft_migrate(struct weft_worker *w, struct weft_interrupt *interrupt);
+void weft_migrate_start(struct weft_runtime *rt);
 
 /* monitor.c */
 uint64_t weft_monitor_tick(void *runtime, uint64_t now);

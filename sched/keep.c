@@ -276,7 +276,7 @@ static void preempt(void *runtime, struct weft_interrupt *interrupt) {
     if (atomic_load_explicit(&w->retake, memory_order_relaxed) !=
         WEFT_RETAKE_NONE) {
         weft_worker_regain(w);
-    } else {
+    } else if (!weft_worker_task(w)->migratable || !weft_migrate(w, interrupt)) {
         weft_keep(w);
     }
 }

@@ -82,6 +82,8 @@ void weft_metrics_read(struct weft_metrics *out) {
         out->hog_queue = weft_global_length(&rt->hogs);
         out->checks = get(&rt->checks);
         out->preempt_kept = get(&rt->kept);
+        out->preempt_migrated = get(&rt->migrated);
+        out->migrate_refused = get(&rt->refused);
         out->skipped_at_cap = get(&rt->skipped);
         out->retaken = get(&rt->retaken);
         out->parks = get(&rt->parks);

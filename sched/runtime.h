@@ -65,6 +65,8 @@ struct weft_metrics {
     uint64_t checks;          /* looks of the monitor at a running task */
     uint64_t requests;        /* preemptions asked for */
     uint64_t preempt_kept;    /* way 2: kept its thread, processor moved */
+    uint64_t preempt_migrated; /* way 3: left its thread, a migratable task */
+    uint64_t migrate_refused; /* such a task took way 2: see migratable */
     uint64_t preempt_yielded; /* at a scheduling point, or cooperative */
     uint64_t deferred;        /* way 1: in the runtime, or gate closed */
     uint64_t deferred_libc;   /* put off since in a library */

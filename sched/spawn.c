@@ -125,6 +125,7 @@ static void set_up(struct weft_runtime *rt, struct weft_processor *p,
     t->bound = NULL;
     weft_task_forgive(t);
     t->keep_fp = options->keep_fp;
+    t->migratable = options->migratable;
     t->priority = (uint8_t)options->priority;
     t->result = NULL;
     t->creator = creator;

@@ -120,10 +120,27 @@ WEFT_TEXT struct weft_worker *weft_yield_inside(struct weft_worker *w) {
     return n == NULL ? w : switch_to(w, n, WEFT_AFTER_YIELD);
 }
 
-/* The first frame of each task: entered by a switch, gate closed. */
-void weft_task_begin(void *task) {
+/* Yields to `n` (NULL: to the native loop) from within the signal handler. The
+ * kernel gives a handler floating-point control words of its own, which the
+ * next task must not inherit: a switch that keeps them sets the usual ones. */
+WEFT_TEXT struct weft_worker *weft_switch_from_handler(struct weft_worker *w,
+                                                       struct weft_task *n) {
+    struct weft_task *t = weft_worker_task(w);
+    bool keep_fp = t->keep_fp;
+    t->keep_fp = true;
+    w = switch_to(w, n, WEFT_AFTER_YIELD);
+    t->keep_fp = keep_fp;
+    return w;
+}
+
+/* The first frame of each task: entered by a switch, gate closed. In the
+ * runtime's text, where weft_migrate_allowed() wants the chain to end. */
+WEFT_TEXT void weft_task_begin(void *task) {
     struct weft_task *t = task;
     weft_leave(weft_switch_finish());
+    if (WEFT_UNLIKELY(t->migratable)) {
+        weft_migrate_scrub();
+    }
     if (t->fn_plain != NULL) {
         t->fn_plain(t->arg);
     } else {

@@ -3,9 +3,10 @@
  *
  * A task is an ordinary C function on a stack of its own. It may loop for ever:
  * when its quantum is over and others wait, the runtime takes its processor
- * away and gives it back later. A task that is interrupted keeps its OS thread,
- * so malloc, stdio, errno and locks work as they always did; at a call that may
- * switch (marked below) it may continue on another OS thread.
+ * away and gives it back later. A task that is interrupted keeps its OS thread
+ * (unless it asked to be `migratable`), so malloc, stdio, errno and locks work as
+ * they always did; at a call that may switch (marked below) it may continue on
+ * another OS thread.
  *
  * Handles: weft_spawn() gives a `struct weft_task *` that stays valid until
  * weft_join() returned 0 or weft_detach() was called, whichever comes first.
@@ -52,7 +53,24 @@ struct weft_task_options {
     enum weft_priority priority;
     bool keep_fp; /* the rounding mode and exception masks that the task sets
                    * are its own across switches (about 3 ns each) */
+    bool migratable; /* an interrupted task may change its OS thread: see
+                      * WEFT_MIGRATABLE */
 };
+
+/* A task with the option `migratable` promises that, at every instruction of
+ * its functions that are marked WEFT_MIGRATABLE, it is pure computation: it may
+ * be interrupted there and go on on another OS thread. It does not, across any
+ * of them, rely on errno's address, a thread-local variable, the identity of
+ * its thread, its locale, a held pthread lock or flockfile(), a changed signal
+ * mask or CPU affinity. Such a task needs no OS thread while it waits for its
+ * turn, so there can be a million of them that compute.
+ *
+ * WEFT_MIGRATABLE puts a function into a section of its own. Compile it with
+ * -fno-omit-frame-pointer and -mno-omit-leaf-frame-pointer: the task is moved
+ * only when all its functions that are active are marked (docs/preemption.md
+ * tells what else is checked); else it keeps its thread as any task does, which
+ * struct weft_metrics counts in migrate_refused. */
+#define WEFT_MIGRATABLE __attribute__((section("weft_migratable")))
 
 /* Starts `fn(arg)` as a detached task. The new task runs when the caller next
  * waits, or earlier on another processor. Returns 0, -ENOMEM, or -EPERM outside

@@ -51,6 +51,7 @@ static void *thread_main(void *worker) {
     w->stat_fd = open(path, O_RDONLY | O_CLOEXEC);
     pthread_sigmask(SIG_SETMASK, &rt->mask, NULL);
     (void)weft_overflow_thread_init();
+    weft_migrate_thread_init(&w->own);
     weft_context_adopt(&w->native);
     /* Release: pairs with the acquire in start_worker(). */
     atomic_store_explicit(&w->started, 1, memory_order_release);

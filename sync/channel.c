@@ -18,8 +18,8 @@
  *
  * The channel is touched last when the lock is let go, before any grant.
  *
- * Who may call: any thread what does not wait, tasks the rest. Values are
- * copied with preemption off. malloc is called outside of all that.
+ * Who may call: any thread. Values are copied with preemption off. malloc is
+ * called outside of all that.
  *
  * Rejected: a lock-free ring (direct hand-off, closing and order among waiters
  * need the list's lock anyway; the uncontended lock is two atomic operations);
@@ -36,7 +36,6 @@
 #include "weft/base/clock.h"
 #include "weft/base/compiler.h"
 #include "weft/sched/park.h"
-#include "weft/sched/task.h"
 #include "weft/sync/wait_list.h"
 
 struct weft_channel {
@@ -126,9 +125,6 @@ static int leave(struct weft_channel *ch, struct party *served, int result) {
  * of the receivers. */
 static int wait(struct weft_channel *ch, struct party *me, bool sender,
                 uint64_t deadline) {
-    if (weft_self() == NULL) {
-        return leave(ch, NULL, -EPERM);
-    }
     ch->senders = sender;
     weft_wait_list_push(&ch->waiters, &me->waiter);
     weft_wait_list_leave(&ch->waiters);
@@ -204,8 +200,10 @@ void weft_channel_free(struct weft_channel *ch) {
     }
     weft_wait_list_enter(&ch->waiters);
     if (weft_wait_list_first(&ch->waiters) != NULL) {
-        weft_fatal("weft_channel_free: %u tasks wait in the channel",
-                   ch->waiters.count);
+        weft_fatal(
+            "weft_channel_free: %u tasks wait in the channel; "
+            "close it, and free it when they have ended",
+            ch->waiters.count);
     }
     weft_wait_list_leave(&ch->waiters);
     free(ch);

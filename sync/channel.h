@@ -37,10 +37,9 @@ void weft_channel_free(struct weft_channel *ch);
 
 /* Sends a copy of the value at `value`. Returns 0 when it is in the channel or
  * with a receiver; -EPIPE when the channel is closed; -ECANCELED when it would
- * have to wait and the calling task was cancelled; -EPERM when it would have to
- * wait outside a task; -ETIMEDOUT at the deadline, -ENOMEM when no timer could
- * be had. After an error the value was not sent.
- * Context: task, may switch. */
+ * have to wait and the calling task was cancelled; -ETIMEDOUT at the deadline,
+ * -ENOMEM when no timer could be had. After an error the value was not sent.
+ * Context: any thread; a task may switch, another thread blocks. */
 int weft_channel_send(struct weft_channel *ch, const void *value);
 int weft_channel_send_until(struct weft_channel *ch, const void *value,
                             uint64_t deadline);
@@ -51,8 +50,8 @@ int weft_channel_send_until(struct weft_channel *ch, const void *value,
 int weft_channel_try_send(struct weft_channel *ch, const void *value);
 
 /* Receives the oldest value into `*value`. Returns 0; -EPIPE when the channel
- * is closed and empty; -ECANCELED, -EPERM, -ETIMEDOUT, -ENOMEM as for a send.
- * After an error `*value` is as it was. Context: task, may switch. */
+ * is closed and empty; -ECANCELED, -ETIMEDOUT, -ENOMEM as for a send. After an
+ * error `*value` is as it was. Context as for a send. */
 int weft_channel_recv(struct weft_channel *ch, void *value);
 int weft_channel_recv_until(struct weft_channel *ch, void *value,
                             uint64_t deadline);

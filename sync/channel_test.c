@@ -303,31 +303,53 @@ static void values_may_have_any_size(void **state) {
     weft_test_run(sizes, NULL);
 }
 
+static struct weft_channel *done_alone;
+
 static void from_outside(void *arg) {
     struct weft_channel *ch = arg;
     int value = 21;
     WEFT_CHECK_OP(weft_channel_send(ch, &value), ==, 0); /* to the receiver */
-    WEFT_CHECK_OP(weft_channel_recv(ch, &value), ==, -EPERM);
+    WEFT_CHECK_OP(weft_channel_recv_until(ch, &value, 0), ==, -ETIMEDOUT);
     value = 22;
     WEFT_CHECK_OP(weft_channel_send(ch, &value), ==, 0);
-    WEFT_CHECK_OP(weft_channel_send(ch, &value), ==, -EPERM);
+    WEFT_CHECK_OP(weft_channel_send_until(ch, &value, 0), ==, -ETIMEDOUT);
     value = 0;
     WEFT_CHECK_OP(weft_channel_recv(ch, &value), ==, 0);
     WEFT_CHECK_OP(value, ==, 22);
-    WEFT_CHECK_OP(weft_channel_close(ch), ==, 0);
+    WEFT_CHECK_OP(weft_channel_send(done_alone, &value), ==, 0);
+    /* Sums up what comes until the end. */
+    int sum = 0;
+    while (weft_channel_recv(ch, &value) == 0) {
+        sum += value;
+    }
+    WEFT_CHECK_OP(sum, ==, 499500);
+}
+
+static void *goes_outside(void *arg) {
+    weft_test_foreign(from_outside, arg);
+    return NULL;
 }
 
 static void foreign(void *arg) {
     struct weft_channel *ch = make(1);
     struct call call;
     struct weft_task *task = start(receives, &call, ch, -1);
-    weft_test_foreign(from_outside, ch);
+    int value = 0;
+    done_alone = make(0);
+    struct weft_task *outside = weft_test_spawn(goes_outside, ch);
     WEFT_CHECK_OP(weft_test_join(task), ==, 0);
     WEFT_CHECK_OP(call.value, ==, 21);
+    WEFT_CHECK_OP(weft_channel_recv(done_alone, &value), ==, 0);
+    for (int i = 0; i < 1000; i++) {
+        WEFT_CHECK_OP(weft_channel_send_until(ch, &i, WEFT_FOREVER - 1), ==, 0);
+    }
+    WEFT_CHECK_OP(weft_channel_close(ch), ==, 0);
+    WEFT_CHECK_OP(weft_test_join(outside), ==, 0);
+    weft_channel_free(done_alone);
     weft_channel_free(ch);
 }
 
-static void a_foreign_thread_may_do_all_but_wait(void **state) {
+static void a_foreign_thread_waits_as_a_task_does(void **state) {
     weft_test_run(foreign, NULL);
 }
 
@@ -353,7 +375,7 @@ int main(void) {
         cmocka_unit_test(who_gives_up_neither_sends_nor_receives),
         cmocka_unit_test(a_cancelled_task_may_do_what_needs_no_wait),
         cmocka_unit_test(values_may_have_any_size),
-        cmocka_unit_test(a_foreign_thread_may_do_all_but_wait),
+        cmocka_unit_test(a_foreign_thread_waits_as_a_task_does),
         cmocka_unit_test(freeing_it_under_a_waiter_stops_with_a_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,9 @@ int weft_condition_wait_until(struct weft_condition *c, struct weft_mutex *m,
                               uint64_t deadline) {
     struct weft_waiter w;
     if (!weft_mutex_is_mine(m)) {
-        weft_fatal("weft_condition_wait: the caller does not hold the mutex");
+        weft_fatal(
+            "weft_condition_wait: the caller does not hold the mutex; "
+            "lock it before, look at the condition, then wait");
     }
     weft_wait_list_enter(&c->waiters);
     weft_wait_list_push(&c->waiters, &w);

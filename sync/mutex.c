@@ -62,8 +62,10 @@ static uint64_t task_word(const struct weft_task *task) {
 static uint64_t self_word(const char *call) {
     uint64_t self = task_word(weft_self());
     if (WEFT_UNLIKELY(self == 0)) {
-        weft_fatal("%s: a mutex belongs to a task, and the caller is none",
-                   call);
+        weft_fatal(
+            "%s: a mutex belongs to a task, and the caller is none; "
+            "call it in a task, or let threads meet at a semaphore",
+            call);
     }
     return self;
 }
@@ -95,7 +97,10 @@ static bool take(struct weft_mutex *m, uint64_t self, uint64_t drop) {
         }
     }
     if (WEFT_UNLIKELY(owner_of(word) == self)) {
-        weft_fatal("weft_mutex_lock: the task holds this mutex already");
+        weft_fatal(
+            "weft_mutex_lock: task \"%s\" holds this mutex already and "
+            "would wait for itself; lock once, in the outermost function",
+            weft_task_name(weft_self()));
     }
     return false;
 }
@@ -197,11 +202,25 @@ static struct weft_waiter *choose(struct weft_mutex *m, bool *handoff) {
     return w;
 }
 
+static void not_the_owner(uint64_t owner) {
+    const char *self = weft_task_name(weft_self());
+    if (owner == 0) {
+        weft_fatal(
+            "weft_mutex_unlock: the mutex is not locked; task \"%s\" "
+            "unlocked it before, or never locked it",
+            self);
+    }
+    /* A record is never unmapped, so its name can be read. */
+    weft_fatal(
+        "weft_mutex_unlock: the mutex is another task's, \"%s\", and the "
+        "caller is \"%s\"; who locks unlocks (a semaphore can be passed on)",
+        weft_task_name((struct weft_task *)(uintptr_t)owner), self);
+}
+
 static WEFT_NOINLINE void unlock_slowly(struct weft_mutex *m, uint64_t self) {
     uint64_t word = look(m);
     if (owner_of(word) != self) {
-        weft_fatal("weft_mutex_unlock: the mutex is %s",
-                   owner_of(word) == 0 ? "not locked" : "another task's");
+        not_the_owner(owner_of(word));
     }
     for (;;) {
         bool quiet = (word & WAITERS) == 0 ||

@@ -12,13 +12,11 @@
  *    its permits: with the CAS that makes them free, or before the grant. */
 #include "weft/sync/semaphore.h"
 
-#include <errno.h>
 #include <stddef.h>
 
 #include "weft/base/check.h"
 #include "weft/base/clock.h"
 #include "weft/sched/park.h"
-#include "weft/sched/task.h"
 
 #define WAITERS 1u
 
@@ -58,9 +56,6 @@ int weft_semaphore_acquire_until(struct weft_semaphore *s, uint64_t deadline) {
     if (weft_semaphore_try_acquire(s)) {
         return 0;
     }
-    if (weft_self() == NULL) {
-        return -EPERM;
-    }
     weft_wait_list_enter(&s->waiters);
     uint64_t word = look(s);
     while (!change(s, &word, permits(word) > 0 ? word - 2 : (word | WAITERS))) {
@@ -83,8 +78,10 @@ static bool add(struct weft_semaphore *s, uint32_t n) {
     uint64_t word = look(s);
     while ((word & WAITERS) == 0) {
         if (permits(word) + n > WEFT_SEMAPHORE_MAX) {
-            weft_fatal("weft_semaphore_release: more than %u permits",
-                       WEFT_SEMAPHORE_MAX);
+            weft_fatal(
+                "weft_semaphore_release: more than %u permits; "
+                "release what was acquired, and that once",
+                WEFT_SEMAPHORE_MAX);
         }
         if (change(s, &word, word + ((uint64_t)n << 1))) {
             return true;

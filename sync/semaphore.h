@@ -27,9 +27,9 @@ struct weft_semaphore {
 /* Gives it `permits` to begin with. Context: before anybody else sees it. */
 void weft_semaphore_init(struct weft_semaphore *s, uint32_t permits);
 
-/* Takes a permit, waiting for one if need be. Returns 0; -ECANCELED when it
- * would have to wait and the calling task was cancelled; -EPERM when it would
- * have to wait outside a task. Context: task, may switch. */
+/* Takes a permit, waiting for one if need be. Returns 0, or -ECANCELED when it
+ * would have to wait and the calling task was cancelled. Context: any thread;
+ * a task may switch, another thread blocks. */
 int weft_semaphore_acquire(struct weft_semaphore *s);
 
 /* Takes a permit if there is one; returns whether it did. Context: any thread,

@@ -100,25 +100,47 @@ static void a_cancelled_wait_takes_no_permit(void **state) {
     weft_test_run(cancelled, NULL);
 }
 
+static struct weft_semaphore back;
+
 static void from_outside(void *arg) {
     weft_semaphore_release(&s, 1); /* to the task that waits */
-    WEFT_CHECK_OP(weft_semaphore_acquire(&s), ==, -EPERM);
-    weft_semaphore_release(&s, 1);
-    WEFT_CHECK(weft_semaphore_try_acquire(&s));
+    WEFT_CHECK(!weft_semaphore_try_acquire(&s));
+    WEFT_CHECK_OP(weft_semaphore_acquire_until(&s, 0), ==, -ETIMEDOUT);
+    uint64_t soon = weft_now() + WEFT_MS;
+    WEFT_CHECK_OP(weft_semaphore_acquire_until(&s, soon), ==, -ETIMEDOUT);
+    WEFT_CHECK(weft_now() >= soon);
     weft_semaphore_release(&s, 1);
     WEFT_CHECK_OP(weft_semaphore_acquire(&s), ==, 0);
+    weft_semaphore_release(&back, 1);
+    for (int i = 0; i < WEFT_TEST_ROUNDS(2000); i++) {
+        WEFT_CHECK_OP(weft_semaphore_acquire_until(&s, WEFT_FOREVER - 1), ==,
+                      0);
+        weft_semaphore_release(&back, 1);
+    }
+}
+
+static void *goes_outside(void *arg) {
+    weft_test_foreign(from_outside, NULL);
+    return NULL;
 }
 
 static void foreign(void *arg) {
     weft_semaphore_init(&s, 0);
     struct weft_task *task = weft_test_spawn(acquires, &forever);
     weft_test_await_count(&s.waiters, 1);
-    weft_test_foreign(from_outside, NULL);
+    struct weft_task *outside = weft_test_spawn(goes_outside, NULL);
     WEFT_CHECK_OP(weft_test_join(task), ==, 0);
+    WEFT_CHECK_OP(weft_semaphore_acquire(&back), ==, 0);
+    for (int i = 0; i < WEFT_TEST_ROUNDS(2000); i++) {
+        weft_semaphore_release(&s, 1);
+        WEFT_CHECK_OP(weft_semaphore_acquire_until(&back, WEFT_FOREVER - 1), ==,
+                      0);
+    }
+    WEFT_CHECK_OP(weft_test_join(outside), ==, 0);
     WEFT_CHECK_OP(weft_semaphore_value(&s), ==, 0u);
 }
 
-static void a_foreign_thread_may_do_all_but_wait(void **state) {
+static void a_foreign_thread_waits_as_a_task_does(void **state) {
     weft_test_run(foreign, NULL);
 }
 
@@ -202,7 +224,7 @@ int main(void) {
         cmocka_unit_test(permits_go_to_those_that_wait_in_their_order),
         cmocka_unit_test(one_release_wakes_many),
         cmocka_unit_test(a_cancelled_wait_takes_no_permit),
-        cmocka_unit_test(a_foreign_thread_may_do_all_but_wait),
+        cmocka_unit_test(a_foreign_thread_waits_as_a_task_does),
         cmocka_unit_test(deadlines_that_race_with_releases_lose_no_permit),
         cmocka_unit_test(who_took_the_last_permit_may_free_it_at_once),
         cmocka_unit_test(too_many_permits_stop_with_a_sentence),

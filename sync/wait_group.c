@@ -13,14 +13,12 @@
  *    round before they ran. */
 #include "weft/sync/wait_group.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "weft/base/check.h"
 #include "weft/base/clock.h"
 #include "weft/sched/park.h"
-#include "weft/sched/task.h"
 
 #define WAITERS 1u
 
@@ -53,13 +51,19 @@ void weft_wait_group_add(struct weft_wait_group *g, uint32_t n) {
     }
 }
 
+static void done_too_often(void) {
+    weft_fatal(
+        "weft_wait_group_done: nothing was left to be done; "
+        "add before what is to be done begins, and say done once for each");
+}
+
 void weft_wait_group_done(struct weft_wait_group *g) {
     struct weft_wait_chain chain = {0};
     uint64_t word = look(g);
     if (WEFT_LIKELY(left(word) > 1 || (word & WAITERS) == 0)) {
         /* The common case, once: nobody to wake. */
         if (WEFT_UNLIKELY(left(word) == 0)) {
-            weft_fatal("weft_wait_group_done: nothing was left to be done");
+            done_too_often();
         }
         if (change(g, &word, word - 2)) {
             return;
@@ -68,7 +72,7 @@ void weft_wait_group_done(struct weft_wait_group *g) {
     weft_runtime_enter();
     for (;;) {
         if (left(word) == 0) {
-            weft_fatal("weft_wait_group_done: nothing was left to be done");
+            done_too_often();
         }
         if (left(word) == 1 && (word & WAITERS) != 0) {
             weft_lock_acquire(&g->waiters.lock);
@@ -97,9 +101,6 @@ int weft_wait_group_wait_until(struct weft_wait_group *g, uint64_t deadline) {
         if (left(word) == 0) {
             return 0;
         }
-        if (weft_self() == NULL) {
-            return -EPERM;
-        }
         weft_wait_list_enter(&g->waiters);
         word = look(g);
         while (left(word) > 0 && !change(g, &word, word | WAITERS)) {
@@ -118,6 +119,10 @@ int weft_wait_group_wait_until(struct weft_wait_group *g, uint64_t deadline) {
 
 int weft_wait_group_wait(struct weft_wait_group *g) {
     return weft_wait_group_wait_until(g, WEFT_FOREVER);
+}
+
+bool weft_wait_group_try_wait(const struct weft_wait_group *g) {
+    return left(look(g)) == 0;
 }
 
 uint32_t weft_wait_group_count(const struct weft_wait_group *g) {

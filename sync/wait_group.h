@@ -11,6 +11,7 @@
 #ifndef WEFT_SYNC_WAIT_GROUP_H_
 #define WEFT_SYNC_WAIT_GROUP_H_
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "weft/sync/wait_list.h"
@@ -39,14 +40,18 @@ void weft_wait_group_add(struct weft_wait_group *g, uint32_t n);
  * whose wait it ends. Context: any thread; may switch when somebody waits. */
 void weft_wait_group_done(struct weft_wait_group *g);
 
-/* Waits until nothing is left. Returns 0; -ECANCELED when it would have to wait
- * and the calling task was cancelled; -EPERM when it would have to wait outside
- * a task. Context: task, may switch. */
+/* Waits until nothing is left. Returns 0, or -ECANCELED when it would have to
+ * wait and the calling task was cancelled. Context: any thread; a task may
+ * switch, another thread blocks. */
 int weft_wait_group_wait(struct weft_wait_group *g);
 
 /* The same, and -ETIMEDOUT at `deadline`, -ENOMEM when no timer could be had.
  */
 int weft_wait_group_wait_until(struct weft_wait_group *g, uint64_t deadline);
+
+/* Whether nothing is left, so that a wait would return at once; true means all
+ * that was done is seen. Context: any thread, does not switch. */
+bool weft_wait_group_try_wait(const struct weft_wait_group *g);
 
 /* How many are not done, a snapshot. Context: any thread. */
 uint32_t weft_wait_group_count(const struct weft_wait_group *g);

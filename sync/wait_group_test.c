@@ -150,20 +150,35 @@ static void what_was_done_is_seen_after_the_wait(void **state) {
 }
 
 static void from_outside(void *arg) {
-    WEFT_CHECK_OP(weft_wait_group_wait(&g), ==, -EPERM);
+    WEFT_CHECK(!weft_wait_group_try_wait(&g));
+    WEFT_CHECK_OP(weft_wait_group_wait_until(&g, 0), ==, -ETIMEDOUT);
     weft_wait_group_done(&g);
+    WEFT_CHECK(!weft_wait_group_try_wait(&g));
     WEFT_CHECK_OP(weft_wait_group_wait(&g), ==, 0);
+    WEFT_CHECK(weft_wait_group_try_wait(&g));
+    WEFT_CHECK_OP(weft_wait_group_wait_until(&g, 0), ==, 0);
+}
+
+static void *goes_outside(void *arg) {
+    weft_test_foreign(from_outside, NULL);
+    return NULL;
 }
 
 static void foreign(void *arg) {
-    weft_wait_group_add(&g, 1);
+    weft_wait_group_add(&g, 2);
     struct weft_task *task = weft_test_spawn(waits, &forever);
     weft_test_await_count(&g.waiters, 1);
-    weft_test_foreign(from_outside, NULL);
+    struct weft_task *outside = weft_test_spawn(goes_outside, NULL);
+    while (weft_wait_group_count(&g) > 1) {
+        weft_yield();
+    }
+    weft_test_await_count(&g.waiters, 2);
+    weft_wait_group_done(&g);
     WEFT_CHECK_OP(weft_test_join(task), ==, 0);
+    WEFT_CHECK_OP(weft_test_join(outside), ==, 0);
 }
 
-static void a_foreign_thread_may_do_all_but_wait(void **state) {
+static void a_foreign_thread_waits_as_a_task_does(void **state) {
     weft_test_run(foreign, NULL);
 }
 
@@ -190,7 +205,7 @@ int main(void) {
         cmocka_unit_test(a_wait_may_end_by_deadline_or_cancellation),
         cmocka_unit_test(a_group_may_die_when_its_wait_returns),
         cmocka_unit_test(what_was_done_is_seen_after_the_wait),
-        cmocka_unit_test(a_foreign_thread_may_do_all_but_wait),
+        cmocka_unit_test(a_foreign_thread_waits_as_a_task_does),
         cmocka_unit_test(misuse_stops_with_a_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,11 @@
  * gone. The unpark may come after the waiter saw `granted` and left: then the
  * task has a token too many, and its next park returns for no reason.
  *
+ * A thread that weft does not know sleeps on the futex `granted` instead. Its
+ * wake-up too may come after the node has gone: the kernel looks for sleepers
+ * at the address and touches no memory there, and whoever sleeps at that
+ * address by then wakes for no reason, which futexes allow.
+ *
  * From choosing to granting the chooser is not preempted, or a waiter past its
  * deadline would sit out the chooser's absence. Where very many are chosen at
  * once, that absence is the lesser evil, and preemption is let in at times.
@@ -36,10 +41,12 @@
  * (primitives of one word, but strangers contend for a bucket). */
 #include "weft/sync/wait_list.h"
 
+#include <errno.h>
 #include <stddef.h>
 
-#include "weft/base/check.h"
 #include "weft/base/clock.h"
+#include "weft/base/compiler.h"
+#include "weft/base/futex.h"
 #include "weft/sched/park.h"
 #include "weft/sched/task.h"
 
@@ -57,7 +64,6 @@ void weft_wait_list_leave(struct weft_wait_list *list) {
 static void link_between(struct weft_wait_list *list, struct weft_waiter *w,
                          struct weft_waiter *prev, struct weft_waiter *next) {
     w->task = weft_self();
-    WEFT_CHECK(w->task != NULL);
     w->prev = prev;
     w->next = next;
     w->queued = true;
@@ -114,7 +120,11 @@ void weft_waiter_grant(struct weft_waiter *w, int result) {
     w->result = result;
     /* Release: pairs with the acquire in granted(). */
     atomic_store_explicit(&w->granted, 1, memory_order_release);
-    weft_unpark(task);
+    if (WEFT_LIKELY(task != NULL)) {
+        weft_unpark(task);
+    } else {
+        weft_futex_wake(&w->granted, 1);
+    }
 }
 
 void weft_wait_chain_grant_and_leave(struct weft_wait_chain *chain,
@@ -138,7 +148,18 @@ static bool granted(const struct weft_waiter *w) {
     return atomic_load_explicit(&w->granted, memory_order_acquire) != 0;
 }
 
-/* What to do when a park ended with an error: true when `w` was withdrawn,
+/* One sleep of who waits: 0, for no reason perhaps, or why it shall wait no
+ * longer. */
+static int sleep(struct weft_waiter *w, uint64_t deadline, const char *why,
+                 int (*park)(uint64_t, const char *)) {
+    if (WEFT_LIKELY(w->task != NULL)) {
+        return park(deadline, why);
+    }
+    int error = weft_futex_wait(&w->granted, 0, deadline);
+    return error == -ETIMEDOUT ? error : 0;
+}
+
+/* What to do when a sleep ended with an error: true when `w` was withdrawn,
  * false when it was granted after all. */
 static bool withdraw(struct weft_wait_list *list, struct weft_waiter *w,
                      const char *why) {
@@ -150,7 +171,7 @@ static bool withdraw(struct weft_wait_list *list, struct weft_waiter *w,
     weft_wait_list_leave(list);
     if (!queued) {
         while (!granted(w)) {
-            (void)weft_park_uncancellable(WEFT_FOREVER, why);
+            (void)sleep(w, WEFT_FOREVER, why, weft_park_uncancellable);
         }
     }
     return queued;
@@ -161,7 +182,7 @@ static int wait(struct weft_wait_list *list, struct weft_waiter *w,
                 uint64_t deadline, const char *why,
                 int (*park)(uint64_t, const char *)) {
     while (!granted(w)) {
-        int error = park(deadline, why);
+        int error = sleep(w, deadline, why, park);
         if (error != 0 && !granted(w) && withdraw(list, w, why)) {
             return error;
         }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Tasks that wait for a grant, first come first served: what every structure of
- * sync is built on. Users of sync embed it and need not know more.
+/* Who waits for a grant, first come first served: what every structure of sync
+ * is built on. Users of sync embed it and need not know more.
+ *
+ * Who waits is a task, which parks, or an OS thread that weft does not know,
+ * which blocks.
  *
  * The functions are for sync itself; wait_list.c tells how they are used. All
  * zeroes is an empty list, so a structure that holds one needs no init. */
@@ -23,15 +26,16 @@ extern "C" {
 
 struct weft_task;
 
-/* One waiting task; lives on its stack. */
+/* One that waits; lives on its stack. */
 struct weft_waiter {
     /* The waiter's until it is pushed; then under the list's lock; then, once
      * chosen, the chooser's until it is granted. */
     struct weft_waiter *next, *prev;
-    struct weft_task *task;
-    bool queued; /* in the list; under the list's lock */
-    int result;  /* written by the chooser before `granted` */
-    /* Any thread: 0, then 1 for ever. Once it is 1 the node may be gone. */
+    struct weft_task *task; /* NULL: a thread that weft does not know */
+    bool queued;            /* in the list; under the list's lock */
+    int result;             /* written by the chooser before `granted` */
+    /* Any thread: 0, then 1 for ever. Once it is 1 the node may be gone. The
+     * futex of a thread that waits. */
     WEFT_SYNC_ATOMIC(uint32_t) granted;
 };
 
@@ -55,8 +59,9 @@ struct weft_wait_chain {
 void weft_wait_list_enter(struct weft_wait_list *list);
 void weft_wait_list_leave(struct weft_wait_list *list);
 
-/* Makes `w` a waiter for the calling task and puts it at the end, or at the
- * front for one that has waited before. Context: task, lock held. */
+/* Makes `w` a waiter for the calling task or thread and puts it at the end, or
+ * at the front for one that has waited before. Context: any thread, lock held.
+ */
 void weft_wait_list_push(struct weft_wait_list *list, struct weft_waiter *w);
 void weft_wait_list_push_front(struct weft_wait_list *list,
                                struct weft_waiter *w);
@@ -77,7 +82,7 @@ struct weft_waiter *weft_wait_list_choose(struct weft_wait_list *list);
 uint32_t weft_wait_list_choose_batch(struct weft_wait_list *list, uint32_t max,
                                      struct weft_wait_chain *chain);
 
-/* Ends the wait of `w`, which was chosen, with `result`, and wakes its task.
+/* Ends the wait of `w`, which was chosen, with `result`, and wakes who waits.
  * Touches nothing but `w`, and that for the last time. Context: any thread,
  * lock not held. */
 void weft_waiter_grant(struct weft_waiter *w, int result);
@@ -91,7 +96,8 @@ void weft_wait_chain_grant_and_leave(struct weft_wait_chain *chain, int result);
 /* Waits until `w`, which was pushed, is granted, and returns the result; or
  * withdraws it and returns -ETIMEDOUT, -ECANCELED or -ENOMEM as weft_park()
  * does. A grant that is on its way wins. `why` is a static string for dumps.
- * Context: the task that pushed, lock not held; may switch. */
+ * Context: who pushed, lock not held; may switch; blocks a thread that weft
+ * does not know, which nobody can cancel. */
 int weft_wait_list_wait(struct weft_wait_list *list, struct weft_waiter *w,
                         uint64_t deadline, const char *why);
 

@@ -38,17 +38,23 @@ static void *waits_uncancellably(void *arg) {
 
 static uint64_t forever = WEFT_FOREVER;
 
-/* Chooses the first and grants `result`; returns whose wait it was. */
-static struct weft_task *grant_one(int result) {
+/* Chooses the first and grants `result`; returns whether there was one, and
+ * whose wait it was (NULL: a thread's). */
+static bool grant_to(int result, struct weft_task **task) {
     weft_wait_list_enter(&list);
     struct weft_waiter *w = weft_wait_list_choose(&list);
     weft_lock_release(&list.lock);
-    struct weft_task *task = NULL;
     if (w != NULL) {
-        task = w->task;
+        *task = w->task;
         weft_waiter_grant(w, result);
     }
     weft_runtime_leave();
+    return w != NULL;
+}
+
+static struct weft_task *grant_one(int result) {
+    struct weft_task *task = NULL;
+    grant_to(result, &task);
     return task;
 }
 
@@ -202,17 +208,28 @@ static void *waits_shortly(void *arg) {
     return NULL;
 }
 
+static void from_outside(void *arg) {
+    waits_shortly(arg);
+}
+
+static void *goes_outside(void *arg) {
+    weft_test_foreign(from_outside, arg);
+    return NULL;
+}
+
 static void grants_race(void *arg) {
     struct weft_task *tasks[16];
     long grants = 0;
     atomic_store(&granted_seen, 0);
     atomic_store(&gone, 0);
     for (uintptr_t i = 0; i < 16; i++) {
-        tasks[i] = weft_test_spawn(waits_shortly, (void *)(i + 1));
+        tasks[i] = weft_test_spawn(i < 13 ? waits_shortly : goes_outside,
+                                   (void *)(i + 1));
     }
     /* Acquire: pairs with the release in waits_shortly(). */
     while (atomic_load_explicit(&gone, memory_order_acquire) < 16) {
-        grants += grant_one(7) != NULL;
+        struct weft_task *task;
+        grants += grant_to(7, &task);
         if (grants % 4 == 0) {
             weft_yield();
         }

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* Many at once: a million parked tasks, a million sleepers, 10,000 connections
+ * that say nothing. Each row prints lines "NAME VALUE UNIT", as the programs in
+ * peers/ do for the same rows.
+ *
+ *   parked       bytes resident for each of 1 M tasks that wait, and what it
+ *                took to make them all and to wake and end them all (2 workers)
+ *   sleepers     1 M tasks with deadlines a microsecond apart, in mixed order:
+ *                how late they ran, and the CPU from arming to the last
+ *   idle_conns   how often any thread of the process woke in 5 s, and its CPU,
+ *                with 10,000 connections whose tasks wait for a request
+ *
+ * Surprising would be: more than 4,352 bytes for a parked task (a page and its
+ * record); a sleeper 10 ms late; a single wake-up with idle connections.
+ *
+ *   bazel run -c opt //bench:scale_bench -- parked sleepers idle_conns */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "weft/base/check.h"
+#include "weft/base/clock.h"
+#include "weft/io/io.h"
+#include "weft/sched/runtime.h"
+#include "weft/sched/task.h"
+#include "weft/sync/wait_group.h"
+
+enum { MILLION = 1000000, CONNECTIONS = 10000, IDLE_SECONDS = 5 };
+
+static struct weft_wait_group gate, all;
+static atomic_int waiting;
+static uint64_t first_deadline;
+static uint64_t late[MILLION];
+
+static void show(const char *name, double value, const char *unit) {
+    printf("%s %.4f %s\n", name, value, unit);
+    fflush(stdout);
+}
+
+static double resident(void) {
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    WEFT_CHECK(f != NULL && fscanf(f, "%*d %ld", &pages) == 1);
+    fclose(f);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double cpu_seconds(void) {
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+static void wait_at_gate(void *arg) {
+    (void)arg;
+    atomic_fetch_add_explicit(&waiting, 1, memory_order_relaxed);
+    weft_wait_group_wait(&gate);
+    weft_wait_group_done(&all);
+}
+
+/* Spawns a million of `fn` and returns when all wait. */
+static void make_million(void (*fn)(void *)) {
+    atomic_store_explicit(&waiting, 0, memory_order_relaxed);
+    weft_wait_group_add(&gate, 1);
+    weft_wait_group_add(&all, MILLION);
+    for (intptr_t i = 0; i < MILLION; i++) {
+        WEFT_CHECK(weft_go(fn, (void *)i) == 0);
+    }
+    while (atomic_load_explicit(&waiting, memory_order_relaxed) < MILLION) {
+        weft_yield();
+    }
+}
+
+static void parked(void *arg) {
+    (void)arg;
+    double before = resident();
+    uint64_t begin = weft_clock_now();
+    make_million(wait_at_gate);
+    double made = (double)(weft_clock_now() - begin);
+    double bytes = resident() - before;
+    begin = weft_clock_now();
+    weft_wait_group_done(&gate);
+    weft_wait_group_wait(&all);
+    double woken = (double)(weft_clock_now() - begin);
+    show("parked_bytes", bytes / MILLION, "bytes");
+    show("parked_make", made / MILLION, "ns");
+    show("parked_wake", woken / MILLION, "ns");
+}
+
+static void sleep_once(void *arg) {
+    uint64_t i = (uint64_t)(intptr_t)arg;
+    atomic_fetch_add_explicit(&waiting, 1, memory_order_relaxed);
+    weft_wait_group_wait(&gate);
+    uint64_t deadline = first_deadline + i * 611953 % MILLION * WEFT_US;
+    WEFT_CHECK(weft_sleep_until(deadline) == 0);
+    late[i] = weft_clock_now() - deadline;
+    weft_wait_group_done(&all);
+}
+
+static int by_value(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void sleepers(void *arg) {
+    (void)arg;
+    make_million(sleep_once);
+    double before = cpu_seconds();
+    first_deadline = weft_clock_now() + 5 * WEFT_S;
+    weft_wait_group_done(&gate);
+    weft_wait_group_wait(&all);
+    double cpu = cpu_seconds() - before;
+    qsort(late, MILLION, sizeof late[0], by_value);
+    show("sleepers_p50", (double)late[MILLION / 2] / 1e6, "ms");
+    show("sleepers_p99", (double)late[MILLION / 100 * 99] / 1e6, "ms");
+    show("sleepers_cpu", cpu, "s");
+}
+
+/* How often the threads of `pid` gave the CPU up to wait, all in all. */
+static long waits_of(pid_t pid) {
+    char path[300];
+    long total = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *threads = opendir(path);
+    WEFT_CHECK(threads != NULL);
+    for (struct dirent *e; (e = readdir(threads)) != NULL;) {
+        char line[128];
+        long count;
+        snprintf(path, sizeof path, "/proc/%d/task/%s/status", (int)pid,
+                 e->d_name);
+        FILE *f = e->d_name[0] == '.' ? NULL : fopen(path, "r");
+        while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+            if (sscanf(line, "voluntary_ctxt_switches: %ld", &count) == 1) {
+                total += count;
+            }
+        }
+        if (f != NULL) {
+            fclose(f);
+        }
+    }
+    closedir(threads);
+    return total;
+}
+
+/* CPU time of `pid` in clock ticks. */
+static long ticks_of(pid_t pid) {
+    char path[64];
+    long user = 0, kernel = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "r");
+    WEFT_CHECK(f != NULL);
+    int found = fscanf(f,
+                       "%*d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                       "%ld %ld",
+                       &user, &kernel);
+    fclose(f);
+    return found == 2 ? user + kernel : 0;
+}
+
+/* The other ends live in a child, which also looks on: the runtime that is
+ * watched has then nothing of its own to do. */
+static void watch(int port, pid_t server) {
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        WEFT_CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    }
+    sleep(2);
+    long waits = waits_of(server);
+    long ticks = ticks_of(server);
+    sleep(IDLE_SECONDS);
+    show("idle_conns_wakes", (double)(waits_of(server) - waits), "wake-ups");
+    show(
+        "idle_conns_cpu",
+        (double)(ticks_of(server) - ticks) * 1e3 / (double)sysconf(_SC_CLK_TCK),
+        "ms");
+}
+
+static void serve(void *arg) {
+    int fd = (int)(intptr_t)arg;
+    char byte;
+    while (weft_read(fd, &byte, 1, WEFT_FOREVER) > 0) {
+    }
+    weft_close(fd);
+    weft_wait_group_done(&all);
+}
+
+static void idle_conns(void *arg) {
+    (void)arg;
+    int listener = weft_listen("127.0.0.1:0", 0);
+    WEFT_CHECK(listener >= 0);
+    int port = weft_local_port(listener);
+    pid_t server = getpid();
+    pid_t child = fork();
+    if (child == 0) {
+        watch(port, server);
+        _exit(0);
+    }
+    weft_wait_group_add(&all, CONNECTIONS);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        int fd = weft_accept(listener, NULL, WEFT_FOREVER);
+        WEFT_CHECK(fd >= 0);
+        WEFT_CHECK(weft_go(serve, (void *)(intptr_t)fd) == 0);
+    }
+    weft_wait_group_wait(&all);
+    weft_close(listener);
+    waitpid(child, NULL, 0);
+}
+
+int main(int argc, char **argv) {
+    static const struct {
+        const char *name;
+        void (*run)(void *);
+    } rows[] = {
+        {"parked", parked},
+        {"sleepers", sleepers},
+        {"idle_conns", idle_conns},
+    };
+    struct weft_config config = {.workers = 2};
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    for (int i = 1; i < argc; i++) {
+        size_t row = 0;
+        while (row < sizeof rows / sizeof rows[0] &&
+               strcmp(argv[i], rows[row].name) != 0) {
+            row++;
+        }
+        if (row == sizeof rows / sizeof rows[0]) {
+            fprintf(stderr, "scale_bench: no row %s\n", argv[i]);
+            return 2;
+        }
+        WEFT_CHECK(weft_run(&config, rows[row].run, NULL) == 0);
+    }
+    return 0;
+}

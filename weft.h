@@ -3,7 +3,8 @@
  *
  *   sched/runtime.h   weft_run(), configuration, counters
  *   sched/task.h      tasks: start, join, cancel, sleep, yield
- *   sync/             mutex, condition, semaphore, wait group, channel
+ *   sync/             mutex, condition, semaphore, wait group, channel,
+ *                     select
  *   io/io.h           sockets and pipes, with deadlines
  *   base/clock.h      WEFT_MS and its like, WEFT_FOREVER */
 #ifndef WEFT_WEFT_H_
@@ -16,6 +17,7 @@
 #include "weft/sync/channel.h"
 #include "weft/sync/condition.h"
 #include "weft/sync/mutex.h"
+#include "weft/sync/select.h"
 #include "weft/sync/semaphore.h"
 #include "weft/sync/wait_group.h"
 

@@ -29,6 +29,7 @@ void example_condition_put(void);
 int example_semaphore(void);
 int example_wait_group(void);
 int example_channel(void);
+int example_select(void);
 int example_io(char *data, size_t size);
 int example_open_fd(void);
 enum weft_preempt_mode example_mode(const char *option);
@@ -60,6 +61,7 @@ static void use_sync(void *arg) {
     WEFT_CHECK_OP(example_semaphore(), <=, 2);
     WEFT_CHECK_OP(example_wait_group(), ==, 45);
     WEFT_CHECK_OP(example_channel(), ==, 15);
+    WEFT_CHECK_OP(example_select(), ==, 6);
 }
 
 static void use_io(void *arg) {

@@ -3,7 +3,9 @@
  *
  * Always true, when the lock is free:
  *  - receivers wait only while the ring is empty, senders only while it is
- *    full, and never both: one list is enough, `senders` says who is in it;
+ *    full: one list is enough, `who` says who is in it. Both are in it only
+ *    when a select of this unbuffered channel waits to send or to receive,
+ *    and then a chooser looks for the first of the kind that it wants;
  *  - nobody waits in a closed channel;
  *  - so a value never overtakes another, and nobody who comes later is served
  *    before one who waits.
@@ -36,28 +38,8 @@
 #include "weft/base/clock.h"
 #include "weft/base/compiler.h"
 #include "weft/sched/park.h"
+#include "weft/sync/channel_inside.h"
 #include "weft/sync/wait_list.h"
-
-struct weft_channel {
-    /* Its lock is the channel's. */
-    struct weft_wait_list waiters;
-    /* Under the lock. */
-    bool senders; /* who is in the list, if anybody is */
-    size_t head;  /* the oldest value's slot */
-    /* Written under the lock, read by anybody as a snapshot. */
-    _Atomic size_t count;
-    _Atomic bool closed;
-    /* Fixed after init. */
-    size_t capacity, size;
-    char ring[];
-};
-
-/* A task that waits here: a sender with `from`, a receiver with `to`. */
-struct party {
-    struct weft_waiter waiter;
-    const void *from;
-    void *to;
-};
 
 /* Relaxed in both: written under the lock, a snapshot without it. */
 static size_t count_of(const struct weft_channel *ch) {
@@ -101,18 +83,49 @@ static void get(struct weft_channel *ch, void *value) {
     set_count(ch, count_of(ch) - 1);
 }
 
+static struct weft_channel_party *party_of(struct weft_waiter *w) {
+    return w == NULL ? NULL
+                     : weft_container_of(w, struct weft_channel_party, waiter);
+}
+
+/* The same where both may be in the list. */
+static WEFT_NOINLINE struct weft_channel_party *choose_among(
+    struct weft_channel *ch, bool sender) {
+    struct weft_channel_party *party =
+        party_of(weft_wait_list_first(&ch->waiters));
+    while (party != NULL) {
+        struct weft_channel_party *next = party_of(party->waiter.next);
+        if (party->sender == sender &&
+            weft_wait_list_choose_this(&ch->waiters, &party->waiter)) {
+            return party;
+        }
+        party = next;
+    }
+    return NULL;
+}
+
 /* Takes the first sender (or receiver) out of the list, NULL when none waits.
  */
-static struct party *choose(struct weft_channel *ch, bool sender) {
-    if (ch->senders != sender) {
+static struct weft_channel_party *choose(struct weft_channel *ch, bool sender) {
+    if (WEFT_UNLIKELY(ch->who == WEFT_CHANNEL_BOTH)) {
+        return choose_among(ch, sender);
+    }
+    if ((ch->who == WEFT_CHANNEL_SENDERS) != sender) {
         return NULL;
     }
-    struct weft_waiter *w = weft_wait_list_choose(&ch->waiters);
-    return w == NULL ? NULL : weft_container_of(w, struct party, waiter);
+    return party_of(weft_wait_list_choose(&ch->waiters));
+}
+
+void weft_channel_join(struct weft_channel *ch, struct weft_channel_party *me) {
+    enum weft_channel_who mine =
+        me->sender ? WEFT_CHANNEL_SENDERS : WEFT_CHANNEL_RECEIVERS;
+    bool alone = weft_wait_list_first(&ch->waiters) == NULL;
+    ch->who = alone || ch->who == mine ? mine : WEFT_CHANNEL_BOTH;
 }
 
 /* Lets go of the lock, and grants `served` unless it is NULL. */
-static int leave(struct weft_channel *ch, struct party *served, int result) {
+static int leave(struct weft_channel *ch, struct weft_channel_party *served,
+                 int result) {
     weft_lock_release(&ch->waiters.lock);
     if (served != NULL) {
         weft_waiter_grant(&served->waiter, 0);
@@ -121,62 +134,81 @@ static int leave(struct weft_channel *ch, struct party *served, int result) {
     return result;
 }
 
-/* The lock is held and nothing can be done now: waits, as one of the senders or
- * of the receivers. */
-static int wait(struct weft_channel *ch, struct party *me, bool sender,
+/* What can be done of a send without waiting, or -EAGAIN. The lock is held;
+ * `*served` is to be granted once it is not. */
+static int send_now(struct weft_channel *ch, const void *value,
+                    struct weft_channel_party **served) {
+    if (is_closed(ch)) {
+        return -EPIPE;
+    }
+    *served = choose(ch, false);
+    if (*served != NULL) {
+        copy(ch, (*served)->to, value);
+        return 0;
+    }
+    if (count_of(ch) < ch->capacity) {
+        put(ch, value);
+        return 0;
+    }
+    return -EAGAIN;
+}
+
+/* The same of a receive. */
+static int recv_now(struct weft_channel *ch, void *value,
+                    struct weft_channel_party **served) {
+    *served = choose(ch, true);
+    if (count_of(ch) > 0) {
+        get(ch, value);
+        if (*served != NULL) {
+            put(ch, (*served)->from);
+        }
+        return 0;
+    }
+    if (*served != NULL) {
+        copy(ch, value, (*served)->from);
+        return 0;
+    }
+    return is_closed(ch) ? -EPIPE : -EAGAIN;
+}
+
+int weft_channel_serve(struct weft_channel *ch, struct weft_channel_party *me,
+                       struct weft_channel_party **served) {
+    return me->sender ? send_now(ch, me->from, served)
+                      : recv_now(ch, me->to, served);
+}
+
+/* The lock is held and nothing can be done now. */
+static int wait(struct weft_channel *ch, struct weft_channel_party *me,
                 uint64_t deadline) {
-    ch->senders = sender;
+    weft_channel_join(ch, me);
     weft_wait_list_push(&ch->waiters, &me->waiter);
     weft_wait_list_leave(&ch->waiters);
     return weft_wait_list_wait(&ch->waiters, &me->waiter, deadline,
-                               sender ? "channel send" : "channel recv");
+                               me->sender ? "channel send" : "channel recv");
 }
 
 static int send(struct weft_channel *ch, const void *value, bool may_wait,
                 uint64_t deadline) {
+    struct weft_channel_party *served = NULL;
     weft_wait_list_enter(&ch->waiters);
-    if (is_closed(ch)) {
-        return leave(ch, NULL, -EPIPE);
+    int result = send_now(ch, value, &served);
+    if (result == -EAGAIN && may_wait) {
+        struct weft_channel_party me = {.from = value, .sender = true};
+        return wait(ch, &me, deadline);
     }
-    struct party *receiver = choose(ch, false);
-    if (receiver != NULL) {
-        copy(ch, receiver->to, value);
-        return leave(ch, receiver, 0);
-    }
-    if (count_of(ch) < ch->capacity) {
-        put(ch, value);
-        return leave(ch, NULL, 0);
-    }
-    if (!may_wait) {
-        return leave(ch, NULL, -EAGAIN);
-    }
-    struct party me = {.from = value};
-    return wait(ch, &me, true, deadline);
+    return leave(ch, served, result);
 }
 
 static int recv(struct weft_channel *ch, void *value, bool may_wait,
                 uint64_t deadline) {
+    struct weft_channel_party *served = NULL;
     weft_wait_list_enter(&ch->waiters);
-    struct party *sender = choose(ch, true);
-    if (count_of(ch) > 0) {
-        get(ch, value);
-        if (sender != NULL) {
-            put(ch, sender->from);
-        }
-        return leave(ch, sender, 0);
+    int result = recv_now(ch, value, &served);
+    if (result == -EAGAIN && may_wait) {
+        struct weft_channel_party me = {.to = value};
+        return wait(ch, &me, deadline);
     }
-    if (sender != NULL) {
-        copy(ch, value, sender->from);
-        return leave(ch, sender, 0);
-    }
-    if (is_closed(ch)) {
-        return leave(ch, NULL, -EPIPE);
-    }
-    if (!may_wait) {
-        return leave(ch, NULL, -EAGAIN);
-    }
-    struct party me = {.to = value};
-    return wait(ch, &me, false, deadline);
+    return leave(ch, served, result);
 }
 
 int weft_channel_new(struct weft_channel **out, size_t capacity, size_t size) {

@@ -19,11 +19,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "weft/sync/wait_list.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 struct weft_channel;
+
+/* One that waits in a channel: sync's own, here because a case of a select is
+ * one (select.h). */
+struct weft_channel_party {
+    struct weft_waiter waiter;
+    const void *from; /* a sender's value */
+    void *to;         /* where a receiver wants it */
+    bool sender;
+};
 
 /* Makes a channel for `capacity` values of `size` bytes (0 and more; of size 0
  * only the event is passed) and puts it into `*out`. Returns 0, or -ENOMEM,

@@ -27,6 +27,14 @@
  * gone. The unpark may come after the waiter saw `granted` and left: then the
  * task has a token too many, and its next park returns for no reason.
  *
+ * Who waits in several lists has a waiter in each, and one word, `claim`, that
+ * they share: 0, then the number of the waiter that was chosen, or that the
+ * whole was given up. Whoever finds such a waiter at the head of a list takes
+ * it out and sets the word; who finds the word set drops the waiter and goes on
+ * to the next. So one is chosen at most, and none once the wait was given up.
+ * The word is touched under the lock of a list that the waiter is in, or by its
+ * owner, who leaves all lists before it goes.
+ *
  * A thread that weft does not know sleeps on the futex `granted` instead. Its
  * wake-up too may come after the node has gone: the kernel looks for sleepers
  * at the address and touches no memory there, and whoever sleeps at that
@@ -68,6 +76,7 @@ static void link_between(struct weft_wait_list *list, struct weft_waiter *w,
     w->next = next;
     w->queued = true;
     w->result = 0;
+    w->claim = NULL;
     atomic_store_explicit(&w->granted, 0, memory_order_relaxed);
     *(prev != NULL ? &prev->next : &list->head) = w;
     *(next != NULL ? &next->prev : &list->tail) = w;
@@ -83,6 +92,14 @@ void weft_wait_list_push_front(struct weft_wait_list *list,
     link_between(list, w, NULL, list->head);
 }
 
+void weft_wait_list_push_one_of(struct weft_wait_list *list,
+                                struct weft_waiter *w, _Atomic uint32_t *claim,
+                                uint32_t number) {
+    weft_wait_list_push(list, w);
+    w->claim = claim;
+    w->number = number;
+}
+
 static void take_out(struct weft_wait_list *list, struct weft_waiter *w) {
     *(w->prev != NULL ? &w->prev->next : &list->head) = w->next;
     *(w->next != NULL ? &w->next->prev : &list->tail) = w->prev;
@@ -91,10 +108,21 @@ static void take_out(struct weft_wait_list *list, struct weft_waiter *w) {
     list->count--;
 }
 
+bool weft_wait_list_choose_this(struct weft_wait_list *list,
+                                struct weft_waiter *w) {
+    uint32_t open = 0;
+    take_out(list, w);
+    /* Relaxed: it decides who grants; the grant has the order. */
+    return WEFT_LIKELY(w->claim == NULL) ||
+           atomic_compare_exchange_strong_explicit(w->claim, &open, w->number,
+                                                   memory_order_relaxed,
+                                                   memory_order_relaxed);
+}
+
 struct weft_waiter *weft_wait_list_choose(struct weft_wait_list *list) {
     struct weft_waiter *w = list->head;
-    if (w != NULL) {
-        take_out(list, w);
+    while (w != NULL && !weft_wait_list_choose_this(list, w)) {
+        w = list->head;
     }
     return w;
 }
@@ -105,8 +133,11 @@ uint32_t weft_wait_list_choose_batch(struct weft_wait_list *list, uint32_t max,
     if (max > WEFT_WAIT_BATCH) {
         max = WEFT_WAIT_BATCH;
     }
-    while (chosen < max && list->head != NULL) {
+    while (chosen < max) {
         struct weft_waiter *w = weft_wait_list_choose(list);
+        if (w == NULL) {
+            break;
+        }
         *(chain->tail != NULL ? &chain->tail->next : &chain->head) = w;
         chain->tail = w;
         chosen++;
@@ -117,6 +148,7 @@ uint32_t weft_wait_list_choose_batch(struct weft_wait_list *list, uint32_t max,
 void weft_waiter_grant(struct weft_waiter *w, int result) {
     /* Read first: `w` is on a stack that the store below gives up. */
     struct weft_task *task = w->task;
+    _Atomic uint32_t *claim = w->claim;
     w->result = result;
     /* Release: pairs with the acquire in granted(). */
     atomic_store_explicit(&w->granted, 1, memory_order_release);
@@ -124,6 +156,9 @@ void weft_waiter_grant(struct weft_waiter *w, int result) {
         weft_unpark(task);
     } else {
         weft_futex_wake(&w->granted, 1);
+        if (claim != NULL) {
+            weft_futex_wake(claim, 1);
+        }
     }
 }
 
@@ -159,21 +194,21 @@ static int sleep(struct weft_waiter *w, uint64_t deadline, const char *why,
     return error == -ETIMEDOUT ? error : 0;
 }
 
-/* What to do when a sleep ended with an error: true when `w` was withdrawn,
- * false when it was granted after all. */
-static bool withdraw(struct weft_wait_list *list, struct weft_waiter *w,
-                     const char *why) {
+int weft_waiter_await(struct weft_waiter *w, const char *why) {
+    while (!granted(w)) {
+        (void)sleep(w, WEFT_FOREVER, why, weft_park_uncancellable);
+    }
+    return w->result;
+}
+
+bool weft_wait_list_withdraw(struct weft_wait_list *list,
+                             struct weft_waiter *w) {
     weft_wait_list_enter(list);
     bool queued = w->queued;
     if (queued) {
         take_out(list, w);
     }
     weft_wait_list_leave(list);
-    if (!queued) {
-        while (!granted(w)) {
-            (void)sleep(w, WEFT_FOREVER, why, weft_park_uncancellable);
-        }
-    }
     return queued;
 }
 
@@ -183,8 +218,9 @@ static int wait(struct weft_wait_list *list, struct weft_waiter *w,
                 int (*park)(uint64_t, const char *)) {
     while (!granted(w)) {
         int error = sleep(w, deadline, why, park);
-        if (error != 0 && !granted(w) && withdraw(list, w, why)) {
-            return error;
+        if (error != 0 && !granted(w)) {
+            return weft_wait_list_withdraw(list, w) ? error
+                                                    : weft_waiter_await(w, why);
         }
     }
     return w->result;
@@ -199,6 +235,23 @@ int weft_wait_list_wait_uncancellable(struct weft_wait_list *list,
                                       struct weft_waiter *w, uint64_t deadline,
                                       const char *why) {
     return wait(list, w, deadline, why, weft_park_uncancellable);
+}
+
+int weft_wait_any(_Atomic uint32_t *claim, uint64_t deadline, const char *why) {
+    bool task = weft_self() != NULL;
+    /* Relaxed, both: the grant, which is still to come, has the order. */
+    while (atomic_load_explicit(claim, memory_order_relaxed) == 0) {
+        uint32_t open = 0;
+        int error = task ? weft_park(deadline, why)
+                         : weft_futex_wait(claim, 0, deadline);
+        if ((task ? error != 0 : error == -ETIMEDOUT) &&
+            atomic_compare_exchange_strong_explicit(
+                claim, &open, WEFT_CLAIM_GIVEN_UP, memory_order_relaxed,
+                memory_order_relaxed)) {
+            return error;
+        }
+    }
+    return 0;
 }
 
 bool weft_wait_list_valid(const struct weft_wait_list *list) {

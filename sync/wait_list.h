@@ -33,7 +33,11 @@ struct weft_waiter {
     struct weft_waiter *next, *prev;
     struct weft_task *task; /* NULL: a thread that weft does not know */
     bool queued;            /* in the list; under the list's lock */
-    int result;             /* written by the chooser before `granted` */
+    /* Of one that waits in several lists at once, else NULL: the word that they
+     * share. It is 0 until a chooser sets it to its waiter's `number`. */
+    WEFT_SYNC_ATOMIC(uint32_t) * claim;
+    uint32_t number;
+    int result; /* written by the chooser before `granted` */
     /* Any thread: 0, then 1 for ever. Once it is 1 the node may be gone. The
      * futex of a thread that waits. */
     WEFT_SYNC_ATOMIC(uint32_t) granted;
@@ -66,6 +70,15 @@ void weft_wait_list_push(struct weft_wait_list *list, struct weft_waiter *w);
 void weft_wait_list_push_front(struct weft_wait_list *list,
                                struct weft_waiter *w);
 
+/* The same, at the end, for one of several waiters of the caller, of which one
+ * will be granted: `claim` is theirs, 0, and `number` neither 0 nor
+ * WEFT_CLAIM_GIVEN_UP. */
+#define WEFT_CLAIM_GIVEN_UP UINT32_MAX
+void weft_wait_list_push_one_of(struct weft_wait_list *list,
+                                struct weft_waiter *w,
+                                WEFT_SYNC_ATOMIC(uint32_t) * claim,
+                                uint32_t number);
+
 /* The waiter that came first, or NULL. Context: lock held. */
 static inline struct weft_waiter *weft_wait_list_first(
     const struct weft_wait_list *list) {
@@ -76,6 +89,11 @@ static inline struct weft_waiter *weft_wait_list_first(
  * lock: from here on the waiter waits for that, whatever its deadline says.
  * NULL when there is none. Context: lock held. */
 struct weft_waiter *weft_wait_list_choose(struct weft_wait_list *list);
+
+/* The same for `w`, which is in the list; false when it was chosen in another
+ * list before (it is out of this one then, too). Context: lock held. */
+bool weft_wait_list_choose_this(struct weft_wait_list *list,
+                                struct weft_waiter *w);
 
 /* Chooses up to `max` waiters, at most WEFT_WAIT_BATCH, and appends them to
  * `chain`; returns how many. Context: lock held. */
@@ -105,6 +123,22 @@ int weft_wait_list_wait(struct weft_wait_list *list, struct weft_waiter *w,
 int weft_wait_list_wait_uncancellable(struct weft_wait_list *list,
                                       struct weft_waiter *w, uint64_t deadline,
                                       const char *why);
+
+/* For one with several waiters: waits until one of them is chosen and returns
+ * 0, with its number in `*claim`; or gives all of them up and returns an error
+ * as above. In both cases the caller withdraws the others, and awaits the grant
+ * of the one. Context: who pushed, no lock held; may switch, or block. */
+int weft_wait_any(WEFT_SYNC_ATOMIC(uint32_t) * claim, uint64_t deadline,
+                  const char *why);
+
+/* Takes `w` out of the list unless it has been chosen; returns whether it was
+ * still in it. Context: who pushed, lock not held. */
+bool weft_wait_list_withdraw(struct weft_wait_list *list,
+                             struct weft_waiter *w);
+
+/* Waits for the grant of `w`, which was chosen, and returns the result.
+ * Context: who pushed, lock not held; may switch, or block. */
+int weft_waiter_await(struct weft_waiter *w, const char *why);
 
 /* Whether links, flags and the count agree. Context: lock held. */
 bool weft_wait_list_valid(const struct weft_wait_list *list);

@@ -6,7 +6,8 @@
  *   sync/             mutex, condition, semaphore, wait group, channel,
  *                     select
  *   io/io.h           sockets and pipes, with deadlines
- *   base/clock.h      WEFT_MS and its like, WEFT_FOREVER */
+ *   base/clock.h      WEFT_MS and its like, WEFT_FOREVER
+ *   version.h         weft_version() */
 #ifndef WEFT_WEFT_H_
 #define WEFT_WEFT_H_
 
@@ -20,5 +21,6 @@
 #include "weft/sync/select.h"
 #include "weft/sync/semaphore.h"
 #include "weft/sync/wait_group.h"
+#include "weft/version.h"
 
 #endif

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "weft/base/check.h"
+#include "weft/io/address.h"
 #include "weft/weft.h"
 
 int example_run(void);
@@ -32,6 +33,9 @@ int example_channel(void);
 int example_select(void);
 int example_io(char *data, size_t size);
 int example_open_fd(void);
+uint64_t example_clock(uint64_t now, uint32_t milliseconds);
+int example_address(int fd, char *text);
+bool example_version(void);
 enum weft_preempt_mode example_mode(const char *option);
 bool example_signals(void);
 bool example_handover(void);
@@ -88,6 +92,15 @@ static void examples_of_io_do_what_they_say(void **state) {
     assert_int_equal(weft_run(NULL, use_io, NULL), 0);
 }
 
+static void examples_of_times_and_addresses_do_what_they_say(void **state) {
+    char text[WEFT_ADDRESS_TEXT];
+    assert_int_equal(example_clock(5, 0), WEFT_FOREVER);
+    assert_int_equal(example_clock(5, 2), 5 + 2 * WEFT_MS);
+    assert_int_equal(example_clock(WEFT_FOREVER - 1, 2), WEFT_FOREVER);
+    assert_true(example_address(-1, text) < 0);
+    assert_true(example_version());
+}
+
 static void examples_of_preempt_do_what_they_say(void **state) {
     assert_int_equal(example_mode("off"), WEFT_PREEMPT_OFF);
     assert_int_not_equal(example_mode("nonsense"), WEFT_PREEMPT_DEFAULT);
@@ -109,6 +122,7 @@ int main(void) {
         cmocka_unit_test(examples_of_tasks_do_what_they_say),
         cmocka_unit_test(examples_of_sync_do_what_they_say),
         cmocka_unit_test(examples_of_io_do_what_they_say),
+        cmocka_unit_test(examples_of_times_and_addresses_do_what_they_say),
         cmocka_unit_test(examples_of_preempt_do_what_they_say),
         cmocka_unit_test(examples_of_queues_do_what_they_say),
     };

@@ -59,6 +59,21 @@ void weft_context_adopt(struct weft_context *ctx);
  * Context: any other stack. */
 void weft_context_fini(struct weft_context *ctx);
 
+/* The running context ends and `heir` goes on in its place, on its stack and in
+ * its very frames, as if it had been running there all the time: no switch. So
+ * `heir` has nothing of its own yet (`sp` is NULL, nothing to fini), and from
+ * here on `dying` has nothing left.
+ * Context: the flow of `dying`. */
+static inline void weft_context_inherit(struct weft_context *heir,
+                                        struct weft_context *dying) {
+    *heir = *dying;
+    heir->sp = NULL;
+    dying->sp = NULL;
+#if WEFT_CONTEXT_TOLD
+    dying->shadow = NULL;
+#endif
+}
+
 #if WEFT_CONTEXT_TOLD
 
 void weft_context_switch(struct weft_context *save, struct weft_context *to);

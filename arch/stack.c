@@ -220,8 +220,59 @@ static int grow(struct weft_stack_pool *pool, uint32_t index) {
     pile->fresh = slab;
     pile->next_slab = bytes * 2;
     pile->mapped += mapped;
+    pile->slots += count;
     weft_lock_release(&pile->lock);
     return 0;
+}
+
+/* Guards that stacks of this class may have in all. */
+static uint64_t guards_for(struct weft_stack_pool *pool, struct pile *pile) {
+    if (pool->pages.madvise) {
+        return UINT64_MAX;
+    }
+    uint64_t all =
+        atomic_load_explicit(&pool->pages.guards, memory_order_relaxed);
+    uint64_t own = atomic_load_explicit(&pile->guarded, memory_order_relaxed);
+    uint64_t others = all > own ? all - own : 0;
+    return pool->pages.max_guards > others ? pool->pages.max_guards - others
+                                           : 0;
+}
+
+int weft_stack_reserve(struct weft_stack_pool *pool, size_t size, uint32_t n) {
+    int index = class_of(pool, size);
+    if (index < 0) {
+        return index;
+    }
+    struct pile *pile = &pool->classes[index];
+    for (;;) {
+        weft_lock_acquire(&pile->lock);
+        uint64_t needed = pile->reserved + n;
+        bool allowed = needed <= guards_for(pool, pile);
+        bool fits = needed <= pile->slots;
+        if (allowed && fits) {
+            pile->reserved = needed;
+        }
+        weft_lock_release(&pile->lock);
+        if (!allowed) {
+            return -ENOMEM;
+        }
+        if (fits) {
+            return 0;
+        }
+        int error = grow(pool, (uint32_t)index);
+        if (error < 0) {
+            return error;
+        }
+    }
+}
+
+void weft_stack_unreserve(struct weft_stack_pool *pool, size_t size,
+                          uint32_t n) {
+    struct pile *pile = &pool->classes[class_of(pool, size)];
+    weft_lock_acquire(&pile->lock);
+    WEFT_CHECK_OP(pile->reserved, >=, n);
+    pile->reserved -= n;
+    weft_lock_release(&pile->lock);
 }
 
 /* Under the class's lock: a slot out of its lists, or NULL. */
@@ -315,6 +366,7 @@ int weft_stack_take_batch(struct weft_stack_pool *pool, size_t size,
                 continue;
             }
             slot->guarded = true;
+            atomic_fetch_add_explicit(&pile->guarded, 1, memory_order_relaxed);
             tell_checkers(pool, slot, true);
         }
         stacks[ready++] = stacks[i];

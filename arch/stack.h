@@ -106,6 +106,19 @@ int weft_stack_pool_new(struct weft_stack_pool **out,
  * a weft_overflow_install() on it has been undone. */
 void weft_stack_pool_free(struct weft_stack_pool *pool);
 
+/* Promises `n` stacks of `size` bytes (0: the default): as long as no more are
+ * taken of that size than were reserved, there is room for them, and guards; so
+ * that who will need a stack later hears now when there is none. It costs
+ * address space, no memory, and is not looked at by take. (What is left to fail
+ * then is the kernel, when it lacks memory for a guard's page table.)
+ * Returns 0, -EINVAL (more than 1 GiB) or -ENOMEM as weft_stack_take(); all or
+ * none. Context: as weft_stack_take(). */
+int weft_stack_reserve(struct weft_stack_pool *pool, size_t size, uint32_t n);
+
+/* Takes the promise back. Context: as weft_stack_give(). */
+void weft_stack_unreserve(struct weft_stack_pool *pool, size_t size,
+                          uint32_t n);
+
 /* Takes a stack of `size` bytes (0: the default) rounded up to a class, less
  * its colour (at most 960 bytes). Its content is whatever the last user left,
  * zeroes at first; the lower pages may have become zeroes again.

@@ -56,6 +56,9 @@ struct pile {
     uint64_t warm_count, cold_count;
     uint64_t made, taken, trims;
     uint64_t mapped;
+    uint64_t slots;    /* in all slabs, fresh ones included */
+    uint64_t reserved; /* stacks that were promised, taken or not */
+    _Atomic uint32_t guarded; /* any thread: slots with a guard */
 } WEFT_CACHE_ALIGNED;
 
 struct weft_stack_pool {

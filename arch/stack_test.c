@@ -229,6 +229,46 @@ static void an_address_finds_its_stack(void **state) {
     weft_stack_pool_free(pool);
 }
 
+static void what_is_reserved_can_be_taken_and_no_more_is(void **state) {
+    struct weft_stack_pool *pool = make((struct weft_stack_pool_config){
+        .guard = WEFT_STACK_GUARD_MPROTECT, .max_guards = 10});
+    struct weft_stack stacks[10];
+    (void)take(pool, 512 * KIB); /* another size: one guard is gone */
+    assert_int_equal(weft_stack_reserve(pool, 64 * KIB, 10), -ENOMEM);
+    assert_int_equal(weft_stack_reserve(pool, 64 * KIB, 9), 0);
+    assert_int_equal(weft_stack_reserve(pool, 64 * KIB, 1), -ENOMEM);
+    for (int i = 0; i < 9; i++) {
+        stacks[i] = take(pool, 64 * KIB);
+    }
+    assert_int_equal(weft_stack_reserve(pool, 64 * KIB, 1), -ENOMEM);
+    weft_stack_give_batch(pool, stacks, 4);
+    weft_stack_unreserve(pool, 64 * KIB, 4);
+    assert_int_equal(weft_stack_reserve(pool, 64 * KIB, 5), -ENOMEM);
+    assert_int_equal(weft_stack_reserve(pool, 64 * KIB, 4), 0);
+    for (int i = 0; i < 4; i++) {
+        stacks[i] = take(pool, 64 * KIB);
+    }
+    assert_int_equal(weft_stack_reserve(pool, SIZE_MAX / 2, 1), -EINVAL);
+    assert_true(weft_stack_pool_valid(pool));
+    weft_stack_pool_free(pool);
+}
+
+static void a_reservation_needs_room_and_no_memory(void **state) {
+    struct weft_stack_pool *pool = make((struct weft_stack_pool_config){0});
+    struct weft_stack_pool_stats stats;
+    assert_int_equal(weft_stack_reserve(pool, 64 * KIB, 5000), 0);
+    weft_stack_pool_stats(pool, &stats);
+    assert_true(stats.mapped >= 5000 * 64ULL * KIB);
+    assert_int_equal(stats.made, 0);
+    weft_stack_pool_fail_nth(pool, 1);
+    assert_int_equal(weft_stack_reserve(pool, 64 * KIB, 5000), -ENOMEM);
+    weft_stack_pool_fail_nth(pool, 1);
+    assert_int_equal(weft_stack_reserve(pool, 512 * KIB, 1), -ENOMEM);
+    weft_stack_unreserve(pool, 64 * KIB, 5000);
+    assert_int_equal(weft_stack_reserve(pool, 64 * KIB, 5000), 0);
+    weft_stack_pool_free(pool);
+}
+
 static void count_stack(void *arg, const struct weft_stack *stack) {
     uint32_t *seen = arg;
     seen[*(const uint32_t *)stack->low]++;
@@ -400,6 +440,8 @@ int main(void) {
         cmocka_unit_test(trimming_spares_the_top_page),
         cmocka_unit_test(batches_mix_sizes_and_lose_none),
         cmocka_unit_test(an_address_finds_its_stack),
+        cmocka_unit_test(what_is_reserved_can_be_taken_and_no_more_is),
+        cmocka_unit_test(a_reservation_needs_room_and_no_memory),
         cmocka_unit_test(each_visits_every_stack_ever_made),
         cmocka_unit_test(every_failing_system_call_is_an_answer),
         cmocka_unit_test(a_batch_goes_without_the_stack_whose_guard_failed),

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The three nouns and the whole: task, worker, processor, runtime.
  *
- *   task       a C function on its own stack (struct weft_task, kept in the top
- *              of that stack). While it was interrupted it is bound to the
- *              worker whose thread holds its frames.
+ *   task       a C function on its own stack, which it gets when it first runs.
+ *              While it was interrupted it is bound to the worker whose thread
+ *              holds its frames.
  *   worker     an OS thread. It runs tasks while it holds a processor.
  *   processor  the right to run tasks: queue, slot, timers, counters.
  *
@@ -29,6 +29,7 @@
  *   monitor.c  forgotten polling and timers
  *   timers.c   sleeping, deadlines
  *   spawn.c    birth, join, detach, cancel
+ *   birth.c    records and stacks for tasks, and who keeps them
  *   threads.c  making OS threads, ahead of need
  *   runtime.c  start and end
  *   metrics.c  seeing inside: counters, dumps */
@@ -58,6 +59,7 @@
 #include "weft/queue/node.h"
 #include "weft/sched/park.h"
 #include "weft/sched/poller.h"
+#include "weft/sched/records.h"
 #include "weft/sched/runtime.h"
 #include "weft/sched/task.h"
 #include "weft/sched/timer_heap.h"
@@ -66,7 +68,8 @@ enum {
     WEFT_NAME_SIZE = 24,
     WEFT_MAX_PROCESSORS = 256,
     WEFT_MAX_WORKERS = 4096,
-    WEFT_TASK_CACHE = 64, /* free records that a processor keeps */
+    WEFT_TASK_CACHE = 128, /* free records that a processor keeps */
+    WEFT_STACK_CACHE = 32, /* free stacks that a processor keeps */
 };
 
 /* weft_task.token */
@@ -81,42 +84,62 @@ enum {
 #define WEFT_JOIN_DETACHED ((uintptr_t)1)
 #define WEFT_JOIN_DONE     ((uintptr_t)2)
 
+/* Three lines: what every switch touches; what a birth, a first run and a death
+ * touch beside it; and what only some tasks have. */
 struct weft_task {
     /* Whoever has taken the task out of its place (invariant 2). */
-    struct weft_node node;       /* its link in a queue */
-    struct weft_context context; /* where it goes on; while it does not run */
+    WEFT_CACHE_ALIGNED struct weft_node node; /* its link in a queue */
+    struct weft_context context; /* where it goes on, while it does not run; sp
+                                  * is NULL until it has run */
     struct weft_worker *bound;   /* its frames are on this worker's thread */
 
     /* Any thread, atomic. */
-    _Atomic uint32_t token;     /* WEFT_TOKEN_...: see park.h */
-    _Atomic uint32_t state;     /* enum weft_task_state; written as `node` is */
-    _Atomic uint32_t cancelled; /* once 1 it stays */
     _Atomic uintptr_t joiner;   /* WEFT_JOIN_... or the task that joins it */
     _Atomic(const char *) why;  /* what it waits for: a static string */
-    _Atomic uint64_t id;        /* unique; 0 in a free record */
+    _Atomic uint32_t token;     /* WEFT_TOKEN_...: see park.h */
+    _Atomic uint8_t state;      /* enum weft_task_state; written as `node` is */
+    _Atomic uint8_t cancelled;  /* once 1 it stays */
 
     /* The task itself, and the handler on its thread. */
+    bool hog;        /* it has used up its patience: see pick.c */
+    uint8_t strikes; /* times it was preempted since it last waited */
     struct weft_gate gate; /* closed by weft_preempt_disable() */
-    bool hog;              /* it has used up its patience: see pick.c */
-    uint8_t strikes;       /* times it was preempted since it last waited */
+    uint8_t priority;      /* enum weft_priority */
+
+    /* Fixed while it lives. */
     bool keep_fp;
     bool migratable;
-    bool pooled;      /* of the default stack size */
-    uint8_t priority; /* enum weft_priority */
+    bool pooled; /* of the default stack size */
+    bool plain;  /* made by weft_go(): see fn */
+    bool named;  /* `name` counts; the task's */
+
+    union {
+        void *(*fn)(void *);
+        void (*fn_plain)(void *);
+    };
+    void *value; /* its argument; at its end, what its function returned */
+    const void *creator;
+    _Atomic uint64_t id; /* unique; 0 in a free record */
+    /* From its first run to its end, or from its birth if it is not pooled;
+     * slot is NULL else. */
+    struct weft_stack stack;
 
     /* Under the lock of `timer_home`. */
     struct weft_timer_node timer;
     struct weft_processor *timer_home; /* the task's; where `timer` is */
 
-    /* Fixed while it lives. */
-    void *(*fn)(void *);
-    void (*fn_plain)(void *); /* of a task made by weft_go() */
-    void *arg;
-    void *result; /* written by the task before it is dead */
-    const void *creator;
-    struct weft_stack stack;
     char name[WEFT_NAME_SIZE]; /* the task's; others read it, for dumps */
 };
+
+#if !WEFT_CONTEXT_TOLD && defined(__LP64__)
+_Static_assert(offsetof(struct weft_task, keep_fp) < WEFT_CACHE_LINE,
+               "a switch touches one line of a record");
+_Static_assert(offsetof(struct weft_task, fn) == WEFT_CACHE_LINE &&
+                   offsetof(struct weft_task, timer) == 2 * WEFT_CACHE_LINE,
+               "a task that never waits for a time touches two");
+_Static_assert(sizeof(struct weft_task) == 3 * WEFT_CACHE_LINE,
+               "a million parked tasks: a page and 192 bytes each");
+#endif
 
 /* What the next on the processor has to do for the one that left. */
 enum weft_after {
@@ -210,9 +233,12 @@ struct weft_processor {
     uint32_t let_by;      /* tasks that were let go before the hogs */
     uint64_t light_since; /* when the last hog's slice ended; see share.c */
     int64_t credit;       /* ns that light tasks may run before hogs */
-    struct weft_batch free_tasks; /* records, of the default stack size */
+    struct weft_batch free_tasks; /* records, each with a stack reserved */
     uint64_t next_id, last_id;    /* ids that are its to give */
     struct weft_processor *idle_next; /* under idle.lock */
+    uint32_t stack_count;             /* of `stacks`: warm ones, last in first
+                                       * out */
+    struct weft_stack stacks[WEFT_STACK_CACHE];
 
     struct weft_local queue;
 
@@ -249,6 +275,7 @@ struct weft_runtime {
     unsigned processor_count;
     struct weft_processor *processors;
     struct weft_stack_pool *stacks;
+    struct weft_records records;
     bool can_retake; /* membarrier is there */
     cpu_set_t cpus;  /* that the process may use */
     uint64_t kernel_mask; /* signals blocked in the workers' threads */
@@ -370,7 +397,7 @@ static inline void weft_task_become(struct weft_task *t,
                                     enum weft_task_state to) {
     WEFT_CHECK_OP(atomic_load_explicit(&t->state, memory_order_relaxed), ==,
                   (uint32_t)from);
-    atomic_store_explicit(&t->state, (uint32_t)to, memory_order_relaxed);
+    atomic_store_explicit(&t->state, (uint8_t)to, memory_order_relaxed);
 }
 
 /* share.c */
@@ -490,7 +517,21 @@ int weft_timers_run(struct weft_runtime *rt, uint64_t now);
 void weft_task_ended(struct weft_worker *w, struct weft_task *t);
 void weft_cancel_all(struct weft_runtime *rt);
 bool weft_tasks_all_ended(struct weft_runtime *rt);
-struct weft_task *weft_stack_task(const struct weft_stack *stack);
+
+/* birth.c */
+int weft_record_take(struct weft_runtime *rt, struct weft_processor *p,
+                     size_t size, struct weft_task **out);
+void weft_record_give(struct weft_runtime *rt, struct weft_processor *p,
+                      struct weft_task *t);
+bool weft_task_equip(struct weft_processor *p, struct weft_task *t);
+void weft_task_strip(struct weft_runtime *rt, struct weft_processor *p,
+                     struct weft_task *t);
+void weft_task_starves(struct weft_worker *w, struct weft_task *t);
+
+/* Has `t`, which is runnable, not run yet and no stack to run on? */
+static inline bool weft_task_is_fresh(const struct weft_task *t) {
+    return t->context.sp == NULL && t->bound == NULL;
+}
 
 /* threads.c */
 int weft_threads_start(struct weft_runtime *rt);

@@ -99,8 +99,8 @@ static const char *const state_names[] = {"idle", "runnable", "running",
 static const char *const status_names[] = {"spare", "active",  "polling",
                                            "kept",  "blocked", "stray"};
 
-static void dump_task(void *fd, const struct weft_stack *stack) {
-    struct weft_task *t = weft_stack_task(stack);
+static void dump_task(void *fd, void *task) {
+    struct weft_task *t = task;
     uint64_t id = weft_task_id(t);
     const char *why = atomic_load_explicit(&t->why, memory_order_relaxed);
     uint32_t state = atomic_load_explicit(&t->state, memory_order_relaxed);
@@ -109,7 +109,7 @@ static void dump_task(void *fd, const struct weft_stack *stack) {
     }
     weft_print(*(int *)fd,
                "task %llu \"%s\" %s%s%s%s%s token %u created at %p\n",
-               (unsigned long long)id, t->name, state_names[state],
+               (unsigned long long)id, weft_task_name(t), state_names[state],
                why != NULL ? ": " : "", why != NULL ? why : "",
                t->hog ? ", hog" : "", t->bound != NULL ? ", bound" : "",
                atomic_load_explicit(&t->token, memory_order_relaxed),
@@ -155,7 +155,7 @@ void weft_dump(int fd) {
                        w->thread.in_flight,
                        t == NULL ? 0ULL : (unsigned long long)weft_task_id(t));
         }
-        weft_stack_pool_each(rt->stacks, dump_task, &fd);
+        weft_records_each(&rt->records, dump_task, &fd);
     }
     weft_leave_borrowed(self);
 }

@@ -32,8 +32,9 @@ WEFT_TEXT bool weft_migrate(struct weft_worker *w,
     struct weft_runtime *rt = w->runtime;
     struct weft_processor *p = weft_worker_processor(w);
     struct weft_task *t = weft_worker_task(w);
-    struct weft_migrate_stack stack = {.low = (uintptr_t)t->stack.low,
-                                       .high = (uintptr_t)t,
+    uintptr_t low = (uintptr_t)t->stack.low;
+    struct weft_migrate_stack stack = {.low = low,
+                                       .high = low + t->stack.size,
                                        .mask = rt->kernel_mask};
     struct weft_migrate_luggage luggage;
     if (!weft_migrate_allowed(&w->own, interrupt, &stack)) {

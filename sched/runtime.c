@@ -90,12 +90,21 @@ static void *run_first(void *first) {
     return NULL;
 }
 
+/* Who overflowed runs on this thread, or is leaving it. */
 static void describe(void *arg, const struct weft_stack *stack, char *buf,
                      size_t size) {
-    struct weft_task *t = weft_stack_task(stack);
+    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    struct weft_task *t = w == NULL ? NULL : weft_worker_task(w);
     (void)arg;
-    weft_format(buf, size, "task \"%s\" (id %llu), created at %p", t->name,
-                (unsigned long long)weft_task_id(t), t->creator);
+    if (t == NULL || t->stack.slot != stack->slot) {
+        t = w == NULL ? NULL : w->left;
+    }
+    if (t == NULL || t->stack.slot != stack->slot) {
+        return; /* "a task" is what stands in `buf` */
+    }
+    weft_format(buf, size, "task \"%s\" (id %llu), created at %p",
+                weft_task_name(t), (unsigned long long)weft_task_id(t),
+                t->creator);
 }
 
 static int make_processors(struct weft_runtime *rt) {
@@ -122,6 +131,7 @@ static void free_runtime(struct weft_runtime *rt) {
         }
         free(rt->processors);
     }
+    weft_records_fini(&rt->records);
     weft_stack_pool_free(rt->stacks);
     free(rt);
 }
@@ -149,7 +159,13 @@ static int new_runtime(const struct weft_config *config,
     weft_global_init(&rt->hogs);
     pthread_sigmask(SIG_SETMASK, NULL, &rt->mask);
     sigdelset(&rt->mask, SIGURG);
+    weft_records_init(&rt->records, sizeof(struct weft_task));
     error = weft_stack_pool_new(&rt->stacks, NULL);
+    if (error == 0) {
+        /* What processors keep is missing elsewhere: see birth.c. */
+        error = weft_stack_reserve(rt->stacks, rt->config.stack_size,
+                                   rt->processor_count * WEFT_STACK_CACHE);
+    }
     if (error == 0) {
         error = make_processors(rt);
     }

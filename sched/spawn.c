@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Birth and death of a task: spawn, join, detach, cancel.
  *
- * The record of a task lies in the top of its stack, so that a parked task
- * touches one page in all. Records of the default size are kept by the
- * processors (WEFT_TASK_CACHE of them), the rest by the pool.
- *
  * The word `joiner` settles who frees the record:
  *
  *     NOBODY ---- join ----> the joiner ---- end ----> DONE: wakes the joiner,
@@ -12,91 +8,22 @@
  *       |-------- detach --> DETACHED ------ end ----> DONE: the end frees
  *       |-------- end -----> DONE ---- join or detach: they free
  *
- * Always true: a record is freed once nothing runs on its stack: "end" is what
- * the successor does in weft_switch_finish(). The memory stays readable: a
- * late weft_unpark() finds some other task's token, or a free record's. */
+ * Always true: a record is freed once nothing runs as its task: "end" is what
+ * the successor does in weft_switch_finish(), or on the same stack before it
+ * begins. The memory stays readable: a late weft_unpark() finds some other
+ * task's token, or a free record's. */
 #include <errno.h>
 #include <string.h>
 
 #include "weft/sched/core.h"
 
-enum {
-    IDS_AT_ONCE = 64,
-    REFILL = 16, /* records taken from the pool at a time */
-    RECORD_ALIGN = 64,
-};
-
-_Static_assert(sizeof(struct weft_task) <= WEFT_STACK_TOP_KEEP,
-               "the record must lie in the part of a stack that is kept");
-
-struct weft_task *weft_stack_task(const struct weft_stack *stack) {
-    uintptr_t top = (uintptr_t)stack->low + stack->size;
-    return (struct weft_task *)((top - sizeof(struct weft_task)) &
-                                ~(uintptr_t)(RECORD_ALIGN - 1));
-}
-
-static struct weft_task *adopt(const struct weft_stack *stack, bool pooled) {
-    struct weft_task *t = weft_stack_task(stack);
-    t->stack = *stack;
-    t->pooled = pooled;
-    return t;
-}
-
-/* Fills the processor's cache; 0 or -ENOMEM. */
-static int refill(struct weft_runtime *rt, struct weft_processor *p) {
-    struct weft_stack stacks[REFILL];
-    int n = weft_stack_take_batch(rt->stacks, rt->config.stack_size, stacks,
-                                  REFILL);
-    for (int i = 0; i < n; i++) {
-        weft_batch_push(&p->free_tasks, &adopt(&stacks[i], true)->node);
-    }
-    return n > 0 ? 0 : -ENOMEM;
-}
-
-static int take_record(struct weft_runtime *rt, struct weft_processor *p,
-                       size_t size, struct weft_task **out) {
-    bool pooled = size == 0 || size == rt->config.stack_size;
-    struct weft_stack stack;
-    if (pooled && p != NULL) {
-        if (p->free_tasks.count == 0 && refill(rt, p) != 0) {
-            return -ENOMEM;
-        }
-        *out = weft_node_task(weft_batch_pop(&p->free_tasks));
-        return 0;
-    }
-    int error = weft_stack_take(rt->stacks,
-                                pooled ? rt->config.stack_size : size, &stack);
-    if (error == 0) {
-        *out = adopt(&stack, pooled);
-    }
-    return error;
-}
-
-/* The processor keeps a record, or half of what it keeps goes to the pool. */
-static void give_record(struct weft_runtime *rt, struct weft_processor *p,
-                        struct weft_task *t) {
-    if (!t->pooled || p == NULL) {
-        struct weft_stack stack = t->stack;
-        weft_stack_give(rt->stacks, &stack);
-        return;
-    }
-    if (p->free_tasks.count >= WEFT_TASK_CACHE) {
-        struct weft_stack stacks[WEFT_TASK_CACHE / 2];
-        for (int i = 0; i < WEFT_TASK_CACHE / 2; i++) {
-            stacks[i] =
-                weft_node_task(weft_batch_pop(&p->free_tasks))->stack;
-        }
-        weft_stack_give_batch(rt->stacks, stacks, WEFT_TASK_CACHE / 2);
-    }
-    weft_batch_push_front(&p->free_tasks, &t->node);
-}
+enum { IDS_AT_ONCE = 64 };
 
 static void free_task(struct weft_runtime *rt, struct weft_processor *p,
                       struct weft_task *t) {
-    weft_context_fini(&t->context);
     weft_task_become(t, WEFT_TASK_DEAD, WEFT_TASK_IDLE);
     atomic_store_explicit(&t->id, 0, memory_order_relaxed);
-    give_record(rt, p, t);
+    weft_record_give(rt, p, t);
 }
 
 static uint64_t next_id(struct weft_runtime *rt, struct weft_processor *p) {
@@ -116,6 +43,7 @@ static void set_name(struct weft_task *t, const char *name) {
     size_t length = strnlen(name, WEFT_NAME_SIZE - 1);
     memcpy(t->name, name, length);
     t->name[length] = '\0';
+    t->named = true;
 }
 
 /* A record that has no task yet becomes one, runnable. */
@@ -123,24 +51,24 @@ static void set_up(struct weft_runtime *rt, struct weft_processor *p,
                    struct weft_task *t, const struct weft_task_options *options,
                    const void *creator) {
     t->bound = NULL;
+    t->context.sp = NULL;
     weft_task_forgive(t);
     t->keep_fp = options->keep_fp;
     t->migratable = options->migratable;
     t->priority = (uint8_t)options->priority;
-    t->result = NULL;
     t->creator = creator;
-    t->timer.index = WEFT_TIMER_IDLE;
+    t->named = false;
     weft_gate_init(&t->gate);
-    set_name(t, options->name != NULL ? options->name : "task");
+    if (WEFT_UNLIKELY(options->name != NULL)) {
+        set_name(t, options->name);
+    }
     atomic_store_explicit(&t->token, WEFT_TOKEN_NONE, memory_order_relaxed);
     atomic_store_explicit(&t->why, NULL, memory_order_relaxed);
     atomic_store_explicit(
         &t->cancelled,
-        atomic_load_explicit(&rt->stopping, memory_order_relaxed),
+        atomic_load_explicit(&rt->stopping, memory_order_relaxed) != 0,
         memory_order_relaxed);
     atomic_store_explicit(&t->id, next_id(rt, p), memory_order_relaxed);
-    weft_context_init(&t->context, t->stack.low,
-                      (size_t)((char *)t - t->stack.low), weft_task_begin, t);
     weft_task_become(t, WEFT_TASK_IDLE, WEFT_TASK_RUNNABLE);
 }
 
@@ -181,7 +109,7 @@ static int make(struct weft_worker *w, struct weft_runtime *rt,
     if (p == NULL && !count_foreign(rt)) {
         return error;
     }
-    error = take_record(rt, p, options->stack_size, out);
+    error = weft_record_take(rt, p, options->stack_size, out);
     if (error != 0) {
         if (p == NULL) {
             count_end(rt, NULL);
@@ -213,9 +141,13 @@ static int start(struct weft_task **out, const struct body *body,
         error = make(w, rt, options, joiner, creator, out);
         if (error == 0) {
             struct weft_task *t = *out;
-            t->fn = body->fn;
-            t->fn_plain = body->fn_plain;
-            t->arg = body->arg;
+            t->plain = body->fn == NULL;
+            if (t->plain) {
+                t->fn_plain = body->fn_plain;
+            } else {
+                t->fn = body->fn;
+            }
+            t->value = body->arg;
             weft_ready(rt, w, t);
         }
     }
@@ -243,9 +175,10 @@ WEFT_TEXT int weft_spawn(struct weft_task **out, void *(*fn)(void *), void *arg,
                  WEFT_JOIN_NOBODY, __builtin_return_address(0));
 }
 
-/* `t` has left its stack for good. */
+/* `t` has left its stack for good, or left it to the next. */
 WEFT_TEXT void weft_task_ended(struct weft_worker *w, struct weft_task *t) {
     struct weft_processor *p = weft_worker_processor(w);
+    weft_task_strip(w->runtime, p, t);
     weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_DEAD);
     /* Release: the result is seen by who joins; pairs with the acquires in
      * weft_join_until() and weft_detach(). Acquire: pairs with the releases
@@ -285,7 +218,7 @@ int weft_join_until(struct weft_task *task, void **result, uint64_t deadline) {
         seen != WEFT_JOIN_DONE) {
         if (seen == WEFT_JOIN_DETACHED) {
             weft_fatal("task \"%s\" joins a task that was detached",
-                       self->name);
+                       weft_task_name(self));
         }
         return -EBUSY;
     }
@@ -303,7 +236,7 @@ int weft_join_until(struct weft_task *task, void **result, uint64_t deadline) {
         }
     }
     if (result != NULL) {
-        *result = task->result;
+        *result = task->value;
     }
     free_joined(task);
     return 0;
@@ -335,8 +268,8 @@ int weft_cancel(struct weft_task *task) {
     return 0;
 }
 
-static void cancel_one(void *arg, const struct weft_stack *stack) {
-    struct weft_task *t = weft_stack_task(stack);
+static void cancel_one(void *arg, void *task) {
+    struct weft_task *t = task;
     (void)arg;
     if (atomic_load_explicit(&t->id, memory_order_relaxed) != 0) {
         weft_cancel(t);
@@ -350,7 +283,7 @@ void weft_cancel_all(struct weft_runtime *rt) {
     /* Pairs with count_foreign(). */
     atomic_store_explicit(&rt->stopping, 1, memory_order_seq_cst);
     weft_runtime_enter();
-    weft_stack_pool_each(rt->stacks, cancel_one, NULL);
+    weft_records_each(&rt->records, cancel_one, NULL);
     weft_runtime_leave();
 }
 
@@ -392,7 +325,7 @@ uint64_t weft_task_id(const struct weft_task *task) {
 }
 
 const char *weft_task_name(const struct weft_task *task) {
-    return task->name;
+    return task->named ? task->name : "task";
 }
 
 void weft_set_name(const char *name) {

@@ -82,7 +82,9 @@ static struct weft_worker *switch_to(struct weft_worker *w, struct weft_task *n,
     struct weft_context *to;
     w->left = t;
     w->after = after;
-    if (n == NULL || n->bound != NULL) {
+    if (n == NULL || n->bound != NULL ||
+        (WEFT_UNLIKELY(weft_task_is_fresh(n)) &&
+         !weft_task_equip(weft_worker_processor(w), n))) {
         w->next = n;
         atomic_store_explicit(&w->task, NULL, memory_order_relaxed);
         to = &w->native;
@@ -133,29 +135,58 @@ WEFT_TEXT struct weft_worker *weft_switch_from_handler(struct weft_worker *w,
     return w;
 }
 
-/* The first frame of each task: entered by a switch, gate closed. In the
- * runtime's text, where weft_migrate_allowed() wants the chain to end. */
-WEFT_TEXT void weft_task_begin(void *task) {
-    struct weft_task *t = task;
-    weft_leave(weft_switch_finish());
+/* Part of the first frame: weft_migrate_allowed() wants one of the runtime's. */
+static WEFT_ALWAYS_INLINE void run_body(struct weft_task *t) {
     if (WEFT_UNLIKELY(t->migratable)) {
         weft_migrate_scrub();
     }
-    if (t->fn_plain != NULL) {
-        t->fn_plain(t->arg);
+    if (t->plain) {
+        t->fn_plain(t->value);
     } else {
-        t->result = t->fn(t->arg);
+        t->value = t->fn(t->value);
     }
-    struct weft_worker *w = weft_enter();
-    WEFT_CHECK_OP(weft_worker_task(w), ==, t);
-    if (weft_gate_is_closed(&t->gate)) {
-        weft_fatal(
-            "task \"%s\" (id %llu) ended between weft_preempt_disable() "
-            "and weft_preempt_enable()",
-            t->name, (unsigned long long)weft_task_id(t));
+}
+
+/* `t`, which runs, has ended. Returns the next task if it has not begun yet: it
+ * goes on in this very frame, as if the stack had been its own, so that tasks
+ * which are made in numbers and do not wait cost no change of stacks. Any other
+ * is switched to, and this does not return. */
+static struct weft_task *succeed(struct weft_worker *w, struct weft_task *t) {
+    struct weft_processor *p = weft_worker_processor(w);
+    struct weft_task *n = weft_pick(p);
+    if (n == NULL || !weft_task_is_fresh(n) || !n->pooled || !t->pooled ||
+        t->keep_fp) {
+        switch_to(w, n, WEFT_AFTER_EXIT);
+        __builtin_unreachable();
     }
-    weft_switch_away(w, WEFT_AFTER_EXIT);
-    __builtin_unreachable();
+    n->stack = t->stack;
+    t->stack.slot = NULL;
+    weft_context_inherit(&n->context, &t->context);
+    weft_task_become(n, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
+    atomic_store_explicit(&w->task, n, memory_order_relaxed);
+    weft_slice_begin(p, n);
+    weft_task_ended(w, t);
+    return n;
+}
+
+/* The first frame of each stack: entered by a switch, gate closed. In the
+ * runtime's text, where weft_migrate_allowed() wants the chain to end. */
+WEFT_TEXT void weft_task_begin(void *task) {
+    struct weft_task *t = task;
+    struct weft_worker *w = weft_switch_finish();
+    for (;;) {
+        weft_leave(w);
+        run_body(t);
+        w = weft_enter();
+        WEFT_CHECK_OP(weft_worker_task(w), ==, t);
+        if (weft_gate_is_closed(&t->gate)) {
+            weft_fatal(
+                "task \"%s\" (id %llu) ended between weft_preempt_disable() "
+                "and weft_preempt_enable()",
+                weft_task_name(t), (unsigned long long)weft_task_id(t));
+        }
+        t = succeed(w, t);
+    }
 }
 
 /* A preemption at a point that may switch: needs no thread of its own. */
@@ -216,7 +247,7 @@ WEFT_TEXT void weft_preempt_enable(void) {
         weft_fatal(
             "weft_preempt_enable() without weft_preempt_disable() in "
             "task \"%s\"",
-            t->name);
+            weft_task_name(t));
     }
     if (weft_gate_open(&t->gate)) {
         struct weft_worker *w = weft_enter();
@@ -249,7 +280,7 @@ static int park(uint64_t deadline, const char *why, bool cancellable) {
                 weft_fatal(
                     "task \"%s\" waits (%s) after "
                     "weft_preempt_disable()",
-                    t->name, why);
+                    weft_task_name(t), why);
             }
             atomic_store_explicit(&t->why, why, memory_order_relaxed);
             w = weft_switch_away(w, WEFT_AFTER_PARK);

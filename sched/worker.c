@@ -272,9 +272,14 @@ static void run(struct weft_worker *w, struct weft_task *t) {
         stop_searching(w);
         weft_wake(w->runtime);
     }
+    struct weft_processor *p = weft_worker_processor(w);
+    if (weft_task_is_fresh(t) && !weft_task_equip(p, t)) {
+        weft_task_starves(w, t);
+        return;
+    }
     weft_task_become(t, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
     atomic_store_explicit(&w->task, t, memory_order_relaxed);
-    weft_slice_begin(weft_worker_processor(w), t);
+    weft_slice_begin(p, t);
     weft_context_switch(&w->native, &t->context);
     weft_switch_finish();
 }

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* What a task needs to live: a record when it is made, a stack when it first
+ * runs.
+ *
+ *     record   from the cache of the processor that makes it, to the cache of
+ *              the one that frees it; the rest lies in rt->records
+ *     stack    from the cache of the processor that first runs it, last in
+ *              first out, so that it is warm; back when the task has ended
+ *
+ * So a million tasks that were made and have not run cost a record each, and a
+ * stream of tasks that run and end uses one stack over and over: a task that
+ * ends leaves it to the next one where it can (succeed() in switch.c).
+ *
+ * Who makes a task must hear that there is no stack for it; who first runs it
+ * can tell nobody. So a stack is reserved with each record that a processor
+ * keeps or a task has (weft_stack_reserve()), and what the processors keep of
+ * free stacks is reserved on top of that at the start: then, when a task first
+ * runs, fewer stacks are taken than reserved, and one is to be had. Only the
+ * kernel may still fail to guard it, when it is out of memory altogether: the
+ * task goes behind the others and is tried again (weft_task_starves()).
+ *
+ * Tasks with a stack size of their own have their stack from birth.
+ *
+ * Always true: what lies in a cache is the owner's of the processor; a record
+ * in one has no stack, but one is reserved for it.
+ *
+ * Rejected: no reservation, tasks waiting until a stack is free: where guards
+ * are limited (mprotect) 28,000 tasks that wait for the next one's doing would
+ * hang for ever, and nobody would be told. */
+#include <errno.h>
+#include <sys/syscall.h>
+
+#include "weft/base/syscall.h"
+#include "weft/sched/core.h"
+
+enum {
+    REFILL = 32,       /* records fetched at a time */
+    STACK_REFILL = 8,  /* stacks fetched at a time */
+    STARVED_FOR = 100, /* us until a stack is asked for again */
+};
+
+/* Up to `n` records, each with a stack reserved, to the end of *out: how many,
+ * at least one, or -ENOMEM. */
+static int fetch(struct weft_runtime *rt, uint32_t n, struct weft_batch *out) {
+    size_t size = rt->config.stack_size;
+    int error = weft_stack_reserve(rt->stacks, size, n);
+    if (error != 0 && n > 1) {
+        n = 1;
+        error = weft_stack_reserve(rt->stacks, size, n);
+    }
+    if (error != 0) {
+        return error;
+    }
+    uint32_t got = weft_records_take(&rt->records, n, out);
+    if (got < n) {
+        weft_stack_unreserve(rt->stacks, size, n - got);
+    }
+    return got > 0 ? (int)got : -ENOMEM;
+}
+
+/* A record and a stack of a size of its own. */
+static int take_special(struct weft_runtime *rt, size_t size,
+                        struct weft_task **out) {
+    struct weft_batch one;
+    weft_batch_init(&one);
+    int error = weft_stack_reserve(rt->stacks, size, 1);
+    if (error != 0) {
+        return error;
+    }
+    struct weft_stack stack;
+    error = weft_stack_take(rt->stacks, size, &stack);
+    if (error == 0 && weft_records_take(&rt->records, 1, &one) == 0) {
+        weft_stack_give(rt->stacks, &stack);
+        error = -ENOMEM;
+    }
+    if (error != 0) {
+        weft_stack_unreserve(rt->stacks, size, 1);
+        return error;
+    }
+    *out = weft_node_task(weft_batch_pop(&one));
+    (*out)->stack = stack;
+    (*out)->pooled = false;
+    return 0;
+}
+
+/* A free record for a task with a stack of `size` bytes, 0: the default. `p` is
+ * the caller's processor or NULL. */
+WEFT_TEXT int weft_record_take(struct weft_runtime *rt,
+                               struct weft_processor *p, size_t size,
+                               struct weft_task **out) {
+    struct weft_batch one;
+    struct weft_batch *from = &one;
+    if (WEFT_UNLIKELY(size != 0 && size != rt->config.stack_size)) {
+        return take_special(rt, size, out);
+    }
+    if (p != NULL) {
+        from = &p->free_tasks;
+    } else {
+        weft_batch_init(&one);
+    }
+    if (WEFT_UNLIKELY(from->count == 0)) {
+        int got = fetch(rt, p != NULL ? REFILL : 1, from);
+        if (got < 0) {
+            return got;
+        }
+    }
+    *out = weft_node_task(weft_batch_pop(from));
+    (*out)->pooled = true;
+    return 0;
+}
+
+/* Half of the cache, the half that was used longest ago, to the others. */
+static void spill(struct weft_runtime *rt, struct weft_processor *p) {
+    struct weft_batch warm;
+    weft_batch_split(&p->free_tasks, WEFT_TASK_CACHE / 2, &warm);
+    weft_stack_unreserve(rt->stacks, rt->config.stack_size,
+                         p->free_tasks.count);
+    weft_records_give(&rt->records, &p->free_tasks);
+    p->free_tasks = warm;
+}
+
+/* The other way: `t` is a free record now. */
+WEFT_TEXT void weft_record_give(struct weft_runtime *rt,
+                                struct weft_processor *p, struct weft_task *t) {
+    if (WEFT_UNLIKELY(!t->pooled || p == NULL)) {
+        struct weft_batch one;
+        weft_batch_init(&one);
+        weft_batch_push(&one, &t->node);
+        if (t->pooled) {
+            weft_stack_unreserve(rt->stacks, rt->config.stack_size, 1);
+        }
+        weft_records_give(&rt->records, &one);
+        return;
+    }
+    if (WEFT_UNLIKELY(p->free_tasks.count >= WEFT_TASK_CACHE)) {
+        spill(rt, p);
+    }
+    weft_batch_push_front(&p->free_tasks, &t->node);
+}
+
+/* Gives `t`, which has not run yet, a stack if it has none, and a context.
+ * False when there is no stack. `p` is the caller's. */
+WEFT_TEXT bool weft_task_equip(struct weft_processor *p, struct weft_task *t) {
+    if (WEFT_LIKELY(t->pooled)) {
+        if (WEFT_UNLIKELY(p->stack_count == 0)) {
+            int got = weft_stack_take_batch(p->runtime->stacks,
+                                            p->runtime->config.stack_size,
+                                            p->stacks, STACK_REFILL);
+            if (got <= 0) {
+                return false;
+            }
+            p->stack_count = (uint32_t)got;
+        }
+        t->stack = p->stacks[--p->stack_count];
+    }
+    weft_context_init(&t->context, t->stack.low, t->stack.size, weft_task_begin,
+                      t);
+    return true;
+}
+
+/* Takes from `t`, which has ended, the stack that it has left, unless it has
+ * left it to another task. `p` is the caller's or NULL. */
+WEFT_TEXT void weft_task_strip(struct weft_runtime *rt,
+                               struct weft_processor *p, struct weft_task *t) {
+    if (t->stack.slot == NULL) {
+        return;
+    }
+    struct weft_stack stack = t->stack;
+    t->stack.slot = NULL;
+    weft_context_fini(&t->context);
+    if (WEFT_UNLIKELY(!t->pooled)) {
+        weft_stack_give(rt->stacks, &stack);
+        weft_stack_unreserve(rt->stacks, stack.size, 1);
+        return;
+    }
+    if (WEFT_UNLIKELY(p == NULL)) {
+        weft_stack_give(rt->stacks, &stack);
+        return;
+    }
+    if (WEFT_UNLIKELY(p->stack_count == WEFT_STACK_CACHE)) {
+        /* The upper half: what is below stays for longer. */
+        p->stack_count -= WEFT_STACK_CACHE / 2;
+        weft_stack_give_batch(rt->stacks, p->stacks + p->stack_count,
+                              WEFT_STACK_CACHE / 2);
+    }
+    p->stacks[p->stack_count++] = stack;
+}
+
+/* No stack for `t`: it goes behind the others. On the native stack. */
+WEFT_TEXT void weft_task_starves(struct weft_worker *w, struct weft_task *t) {
+    struct timespec nap = {0, STARVED_FOR * 1000};
+    weft_push_global(w->runtime, t);
+    weft_syscall(SYS_nanosleep, (long)&nap, 0, 0, 0, 0, 0);
+}

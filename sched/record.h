@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* The record of a task: all that the runtime knows of it, apart from its stack.
+ * Part of core.h; where records come from is in records.h.
+ *
+ * Always true: it is never unmapped while the runtime lives, and whose each
+ * field is stands above it. */
+#ifndef WEFT_SCHED_RECORD_H_
+#define WEFT_SCHED_RECORD_H_
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/arch/context.h"
+#include "weft/arch/stack.h"
+#include "weft/base/compiler.h"
+#include "weft/preempt/gate.h"
+#include "weft/queue/node.h"
+#include "weft/sched/task.h"
+#include "weft/sched/timer_heap.h"
+
+enum { WEFT_NAME_SIZE = 24 };
+
+/* weft_task.token */
+enum {
+    WEFT_TOKEN_NONE,   /* no token, the task runs or is about to park */
+    WEFT_TOKEN_GIVEN,  /* a token waits to be taken */
+    WEFT_TOKEN_PARKED, /* the task is off its stack and waits for one */
+};
+
+/* weft_task.joiner, where it is not a task */
+#define WEFT_JOIN_NOBODY   ((uintptr_t)0)
+#define WEFT_JOIN_DETACHED ((uintptr_t)1)
+#define WEFT_JOIN_DONE     ((uintptr_t)2)
+
+/* Three lines: what every switch touches; what a birth, a first run and a death
+ * touch beside it; and what only some tasks have. */
+struct weft_task {
+    /* Whoever has taken the task out of its place (invariant 2). */
+    WEFT_CACHE_ALIGNED struct weft_node node; /* its link in a queue */
+    struct weft_context context; /* where it goes on, while it does not run; sp
+                                  * is NULL until it has run */
+    struct weft_worker *bound;   /* its frames are on this worker's thread */
+
+    /* Any thread, atomic. */
+    _Atomic uintptr_t joiner;  /* WEFT_JOIN_... or the task that joins it */
+    _Atomic(const char *) why; /* what it waits for: a static string */
+    _Atomic uint32_t token;    /* WEFT_TOKEN_...: see park.h */
+    _Atomic uint8_t state;     /* enum weft_task_state; written as `node` is */
+    _Atomic uint8_t cancelled; /* once 1 it stays */
+
+    /* The task itself, and the handler on its thread. */
+    bool hog;              /* it has used up its patience: see pick.c */
+    uint8_t strikes;       /* times it was preempted since it last waited */
+    struct weft_gate gate; /* closed by weft_preempt_disable() */
+    uint8_t priority;      /* enum weft_priority */
+
+    /* Fixed while it lives. */
+    bool keep_fp;
+    bool migratable;
+    bool pooled; /* of the default stack size */
+    bool plain;  /* made by weft_go(): see fn */
+    bool named;  /* `name` counts; the task's */
+
+    union {
+        void *(*fn)(void *);
+        void (*fn_plain)(void *);
+    };
+    void *value; /* its argument; at its end, what its function returned */
+    const void *creator;
+    _Atomic uint64_t id; /* unique; 0 in a free record */
+    /* From its first run to its end, or from its birth if it is not pooled;
+     * slot is NULL else. */
+    struct weft_stack stack;
+
+    /* Under the lock of `timer_home`. */
+    struct weft_timer_node timer;
+    struct weft_processor *timer_home; /* the task's; where `timer` is */
+
+    char name[WEFT_NAME_SIZE]; /* the task's; others read it, for dumps */
+};
+
+#if !WEFT_CONTEXT_TOLD && defined(__LP64__)
+_Static_assert(offsetof(struct weft_task, keep_fp) < WEFT_CACHE_LINE,
+               "a switch touches one line of a record");
+_Static_assert(offsetof(struct weft_task, fn) == WEFT_CACHE_LINE &&
+                   offsetof(struct weft_task, timer) == 2 * WEFT_CACHE_LINE,
+               "a task that never waits for a time touches two");
+_Static_assert(sizeof(struct weft_task) == 3 * WEFT_CACHE_LINE,
+               "a million parked tasks: a page and 192 bytes each");
+#endif
+
+#endif

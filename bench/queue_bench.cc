@@ -57,6 +57,7 @@ void AddAll(const queue_loops &q) {
 int main(int argc, char **argv) {
     AddAll(weft_ring_loops);
     AddAll(weft_local_loops);
+    AddAll(weft_block_loops);
     Add("global/push_pop", weft_global_single);
     Add("global/batch_of_64", weft_global_batch);
     Add("global/two_threads", weft_global_two);

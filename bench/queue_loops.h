@@ -30,6 +30,7 @@ struct queue_loops {
 
 extern const struct queue_loops weft_local_loops; /* counted, 256 slots */
 extern const struct queue_loops weft_ring_loops;  /* without counters */
+extern const struct queue_loops weft_block_loops; /* 256 slots, blocks of 16 */
 extern const struct queue_loops weft_mutex_loops; /* a pthread mutex's array */
 extern const struct queue_loops weft_ck_loops;    /* Concurrency Kit, SPMC */
 

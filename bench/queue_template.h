@@ -6,6 +6,7 @@
  *     queue_push(q, node)      owner; false: full
  *     queue_pop(q)             owner; NULL: empty
  *     queue_steal(to, from)    owner of `to`; one node, others may move to `to`
+ *     SHARES, queue_share(q)   owner; optional: what it holds can be stolen
  *     LOOPS, NAME              what to call the table
  *
  * A node here is never looked into. */
@@ -17,6 +18,12 @@
 #include "weft/bench/queue_loops.h"
 #include "weft/bench/queue_threads.h"
 #include "weft/queue/node.h"
+
+#ifndef SHARES
+static inline void queue_share(QUEUE *q) {
+    (void)q;
+}
+#endif
 
 enum { SLOTS = 256, BURST = 128 };
 
@@ -53,6 +60,7 @@ static double steal_one(uint64_t ops) {
     uint64_t start = weft_clock_now();
     for (uint64_t i = 0; i < ops; i++) {
         queue_push(&left, &nodes[i % SLOTS]);
+        queue_share(&left);
         WEFT_CHECK(queue_steal(&right, &left) != NULL);
     }
     return (double)(weft_clock_now() - start);
@@ -74,6 +82,7 @@ static uint32_t fill(void) {
     while (n < SLOTS && queue_push(&left, &nodes[n])) {
         n++;
     }
+    queue_share(&left);
     return n;
 }
 
@@ -179,6 +188,7 @@ static void stream_owner(void *arg) {
             bench_relax(&rounds);
         }
     }
+    queue_share(&left);
 }
 
 static void stream_thief(void *arg) {

@@ -41,6 +41,7 @@ bool example_signals(void);
 bool example_handover(void);
 int example_timer(void);
 int example_lockfree_queue(void);
+int example_block_queue(void);
 int example_queues(void);
 
 static void use_tasks(void *arg) {
@@ -113,6 +114,7 @@ static void examples_of_preempt_do_what_they_say(void **state) {
 
 static void examples_of_queues_do_what_they_say(void **state) {
     assert_int_equal(example_lockfree_queue(), 123);
+    assert_int_equal(example_block_queue(), 35);
     assert_int_equal(example_queues(), 300);
 }
 

@@ -20,7 +20,7 @@ static void finish(struct four *q) {
 }
 
 #define stealable         four_length
-#define RACE_ITEMS        150000
+#define RACE_ITEMS        60000
 #define THIEVES_SEE_ORDER true
 
 #include "weft/queue/race_testing.h"

@@ -22,6 +22,7 @@
  *   ready.c    making tasks runnable, and waking a worker for them
  *   pick.c     which task is next: all the policy of the queues
  *   share.c    how light tasks and hogs share a processor
+ *   hogs.c     how hogs share what is left to them
  *   worker.c   the loop of a worker with nothing to run: steal, poll, sleep
  *   keep.c     involuntary preemption, processors lost and given
  *   migrate.c  involuntary preemption of tasks that may change threads
@@ -164,6 +165,8 @@ struct weft_processor {
     uint32_t let_by;      /* tasks that were let go before the hogs */
     uint64_t light_since; /* when the last hog's slice ended; see share.c */
     int64_t credit;       /* ns that light tasks may run before hogs */
+    uint64_t cpu_began;   /* CPU clock of its thread when a hog's slice began */
+    int64_t mean_slice;   /* ns of CPU of a hog at a time; see hogs.c */
     struct weft_batch free_tasks; /* records, each with a stack reserved */
     uint64_t next_id, last_id;    /* ids that are its to give */
     struct weft_processor *idle_next; /* under idle.lock */
@@ -335,6 +338,11 @@ static inline void weft_task_become(struct weft_task *t,
 void weft_share_switch(struct weft_processor *p, const struct weft_task *t);
 bool weft_share_hog_due(struct weft_processor *p);
 
+/* hogs.c */
+uint64_t weft_hogs_clock(void);
+void weft_hogs_charge(struct weft_processor *p, struct weft_task *t);
+struct weft_task *weft_hogs_next(struct weft_processor *p);
+
 /* A slice of `t` begins on `p`. Where hogs are involved, which cost microseconds
  * to take up again, the clock is read; other tasks are too quick for that.
  * Owner. */
@@ -357,6 +365,7 @@ enum { WEFT_STRIKES = 3 };
 /* `t` is preempted. True when it is a hog by now. */
 static inline bool weft_task_strike(struct weft_processor *p,
                                     struct weft_task *t) {
+    weft_hogs_charge(p, t);
     if (t->strikes < WEFT_STRIKES) {
         t->strikes++;
     }

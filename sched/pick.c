@@ -81,7 +81,7 @@ static struct weft_task *pick_shares(struct weft_processor *p) {
             return t;
         }
     }
-    return hogs_first(p) ? pop(&rt->hogs) : NULL;
+    return hogs_first(p) ? weft_hogs_next(p) : NULL;
 }
 
 WEFT_TEXT struct weft_task *weft_pick(struct weft_processor *p) {
@@ -104,7 +104,7 @@ WEFT_TEXT struct weft_task *weft_pick(struct weft_processor *p) {
         (t = pop(&rt->high)) != NULL) {
         return t;
     }
-    return pop(&rt->hogs);
+    return weft_hogs_next(p);
 }
 
 /* Does a task wait on `p` itself? None of them is a hog. A snapshot. Any

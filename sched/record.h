@@ -78,6 +78,7 @@ struct weft_task {
     struct weft_timer_node timer;
     struct weft_processor *timer_home; /* the task's; where `timer` is */
 
+    int32_t owed; /* CPU time beyond its turns, as a hog (hogs.c); as `node` */
     char name[WEFT_NAME_SIZE]; /* the task's; others read it, for dumps */
 };
 

@@ -53,6 +53,9 @@ WEFT_TEXT void weft_share_switch(struct weft_processor *p,
         add_credit(p, spent < 2 * DEBT_MAX ? -(int64_t)spent : -2 * DEBT_MAX);
     }
     p->light_since = t->hog ? 0 : now;
+    if (t->hog) {
+        p->cpu_began = weft_hogs_clock();
+    }
     atomic_store_explicit(&p->protect,
                           p->credit < 0 ? (uint64_t)(-p->credit * EARN) : 0,
                           memory_order_relaxed);

@@ -23,7 +23,10 @@
 #define weft_container_of(ptr, type, member) \
     ((type *)((char *)(ptr)-offsetof(type, member)))
 
-#if defined(__SANITIZE_ADDRESS__)
+/* Known already where the compiler's hooks are not a sanitizer's (tests/model).
+ */
+#ifdef WEFT_ASAN
+#elif defined(__SANITIZE_ADDRESS__)
 #define WEFT_ASAN 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -34,7 +37,8 @@
 #define WEFT_ASAN 0
 #endif
 
-#if defined(__SANITIZE_THREAD__)
+#ifdef WEFT_TSAN
+#elif defined(__SANITIZE_THREAD__)
 #define WEFT_TSAN 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)

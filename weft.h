@@ -3,8 +3,8 @@
  *
  *   sched/runtime.h   weft_run(), configuration, counters
  *   sched/task.h      tasks: start, join, cancel, sleep, yield
- *   sync/             mutex, condition, semaphore, wait group, channel,
- *                     select
+ *   sync/             mutex, rwlock, condition, semaphore, wait group, channel,
+ *                     select, event, once, barrier, ticker
  *   io/io.h           sockets and pipes, with deadlines
  *   base/clock.h      WEFT_MS and its like, WEFT_FOREVER
  *   version.h         weft_version() */
@@ -15,11 +15,16 @@
 #include "weft/io/io.h"
 #include "weft/sched/runtime.h"
 #include "weft/sched/task.h"
+#include "weft/sync/barrier.h"
 #include "weft/sync/channel.h"
 #include "weft/sync/condition.h"
+#include "weft/sync/event.h"
 #include "weft/sync/mutex.h"
+#include "weft/sync/once.h"
+#include "weft/sync/rwlock.h"
 #include "weft/sync/select.h"
 #include "weft/sync/semaphore.h"
+#include "weft/sync/ticker.h"
 #include "weft/sync/wait_group.h"
 #include "weft/version.h"
 

@@ -31,6 +31,11 @@ int example_semaphore(void);
 int example_wait_group(void);
 int example_channel(void);
 int example_select(void);
+int example_rwlock(int at, int value);
+int example_event(void);
+int example_once(void);
+int example_barrier(int *a, int *b);
+int example_ticker(int rounds);
 int example_io(char *data, size_t size);
 int example_open_fd(void);
 uint64_t example_clock(uint64_t now, uint32_t milliseconds);
@@ -67,6 +72,14 @@ static void use_sync(void *arg) {
     WEFT_CHECK_OP(example_wait_group(), ==, 45);
     WEFT_CHECK_OP(example_channel(), ==, 15);
     WEFT_CHECK_OP(example_select(), ==, 6);
+    WEFT_CHECK_OP(example_rwlock(1, 5), ==, 5);
+    WEFT_CHECK_OP(example_rwlock(3, 2), ==, 7);
+    WEFT_CHECK_OP(example_event(), ==, 42);
+    WEFT_CHECK_OP(example_once(), ==, 1);
+    int a = 1, b = 2;
+    WEFT_CHECK_OP(example_barrier(&a, &b), ==, 0);
+    WEFT_CHECK(a == 2 && b == 1);
+    WEFT_CHECK_OP(example_ticker(2), ==, 0);
 }
 
 static void use_io(void *arg) {

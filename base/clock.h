@@ -18,8 +18,10 @@ static inline uint64_t weft_timespec_ns(const struct timespec *ts) {
 }
 
 static inline struct timespec weft_ns_timespec(uint64_t ns) {
-    return (struct timespec){.tv_sec = (time_t)(ns / WEFT_S),
-                             .tv_nsec = (long)(ns % WEFT_S)};
+    struct timespec ts; /* filled as C++ can, too */
+    ts.tv_sec = (time_t)(ns / WEFT_S);
+    ts.tv_nsec = (long)(ns % WEFT_S);
+    return ts;
 }
 
 /* Now. Context: anywhere, signal handlers too. */

@@ -11,7 +11,7 @@ is not public is passed over.
 check: each function of the headers has a synopsis in API.md; each synopsis is of
 a function that one of them declares; what the headers declare that weft.h
 includes is in EXPORTED_NAMES, the names that the shared library exports, and
-nothing else is. What breaks this is printed, and the exit code is 1.
+nothing else is; what C++ may include has extern "C". What breaks this is printed, and the exit code is 1.
 
 list: 'header name' of each function, inline ones marked with 'inline'.
 
@@ -159,6 +159,10 @@ def check(headers, markdown, exported):
             if not (d.name in told or d.name in NOT_CALLED or name in INSIDE):
                 wrong.append("%s: %s() has no synopsis in docs/api.md"
                              % (name, d.name))
+    for name in ships:
+        if name not in INSIDE and 'extern "C"' not in headers[name] and \
+                not all(d.inline for d in declarations(headers[name])):
+            wrong.append('%s: no extern "C"' % name)
     for name in sorted(told - set(declared)):
         wrong.append("docs/api.md: no header declares %s()" % name)
     for name in exported:

@@ -1,0 +1,37 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Each header of the tarball compiles by itself, as C11 and as C++17, with all the
+# warnings that a strict program asks for.
+#
+#   headers_test.sh FILE_WITH_CC TARBALL
+set -eu
+cc=$(cat "$1")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+tar -xzf "$2" -C "$work" --strip-components=1
+cd "$work/include"
+
+wrong=0
+count=0
+try() {
+    header=$1
+    shift
+    # Twice: a header that is there already is not read again.
+    printf '#include "%s"\n#include "%s"\n' "$header" "$header" |
+        "$cc" "$@" -I. -fsyntax-only - || {
+        echo "headers_test: $header as $1 $2 $3" >&2
+        wrong=$((wrong + 1))
+    }
+    count=$((count + 1))
+}
+
+for header in $(find weft -name '*.h' | sort); do
+    try "$header" -x c -std=gnu11 -Wall -Wextra -Wpedantic -Wshadow \
+        -Wstrict-prototypes -Wmissing-prototypes -Werror
+    # Only the C text of others includes it (sync/wait_list.h).
+    [ "$header" != weft/base/lock.h ] || continue
+    try "$header" -x c++ -std=c++17 -Wall -Wextra -Wpedantic -Wshadow \
+        -Werror
+done
+[ "$count" -gt 20 ] || { echo "headers_test: only $count tried" >&2; exit 1; }
+[ "$wrong" = 0 ]

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How a task waits and is woken: the two calls that sync and io are built on.
+/* How a task waits and is woken: the two calls that sync and io are built on;
+ * and what it carries along for them.
  *
  * Each task has one token. weft_unpark() gives it, weft_park() takes it or waits
  * for it; giving twice is as giving once. A token may be left over from a wait
@@ -48,6 +49,21 @@ void weft_unpark(struct weft_task *task);
  * Context: any thread; leave may switch. */
 void weft_runtime_enter(void);
 void weft_runtime_leave(void);
+
+/* What a task carries along for a layer above: one thing, embedded in its
+ * owner's structure. When the task's function has returned, the task calls
+ * `end`, in which it may still do all that tasks do. */
+struct weft_carried {
+    void (*end)(struct weft_carried *self);
+};
+
+/* What the calling task carries; NULL when that is nothing, or outside a task.
+ * Context: anywhere. */
+struct weft_carried *weft_carried(void);
+
+/* Makes the calling task carry `what`, or nothing (NULL), instead. Returns 0, or
+ * -EPERM outside a task. Context: any thread; does not switch. */
+int weft_carry(struct weft_carried *what);
 
 #ifdef __cplusplus
 }

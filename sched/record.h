@@ -62,6 +62,7 @@ struct weft_task {
     bool pooled; /* of the default stack size */
     bool plain;  /* made by weft_go(): see fn */
     bool named;  /* `name` counts; the task's */
+    bool carries; /* `carried` counts; the task's */
 
     union {
         void *(*fn)(void *);
@@ -80,6 +81,7 @@ struct weft_task {
 
     int32_t owed; /* CPU time beyond its turns, as a hog (hogs.c); as `node` */
     char name[WEFT_NAME_SIZE]; /* the task's; others read it, for dumps */
+    struct weft_carried *carried; /* the task's: see park.h */
 };
 
 #if !WEFT_CONTEXT_TOLD && defined(__LP64__)

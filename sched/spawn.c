@@ -58,6 +58,7 @@ static void set_up(struct weft_runtime *rt, struct weft_processor *p,
     t->priority = (uint8_t)options->priority;
     t->creator = creator;
     t->named = false;
+    t->carries = false;
     weft_gate_init(&t->gate);
     if (WEFT_UNLIKELY(options->name != NULL)) {
         set_name(t, options->name);
@@ -326,6 +327,21 @@ uint64_t weft_task_id(const struct weft_task *task) {
 
 const char *weft_task_name(const struct weft_task *task) {
     return task->named ? task->name : "task";
+}
+
+struct weft_carried *weft_carried(void) {
+    struct weft_task *t = weft_self();
+    return t != NULL && t->carries ? t->carried : NULL;
+}
+
+int weft_carry(struct weft_carried *what) {
+    struct weft_task *t = weft_self();
+    if (t == NULL) {
+        return -EPERM;
+    }
+    t->carried = what;
+    t->carries = what != NULL;
+    return 0;
 }
 
 void weft_set_name(const char *name) {

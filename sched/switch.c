@@ -145,6 +145,9 @@ static WEFT_ALWAYS_INLINE void run_body(struct weft_task *t) {
     } else {
         t->value = t->fn(t->value);
     }
+    if (WEFT_UNLIKELY(t->carries)) {
+        t->carried->end(t->carried);
+    }
 }
 
 /* `t`, which runs, has ended. Returns the next task if it has not begun yet: it

@@ -270,6 +270,50 @@ static void others_run_while_one_blocks(void **state) {
     run_with(2, block_beside, NULL);
 }
 
+static struct weft_carried luggage;
+static int unpacked;
+
+static void unpack(struct weft_carried *self) {
+    WEFT_CHECK_OP(self, ==, &luggage);
+    WEFT_CHECK_OP(weft_carried(), ==, self);
+    weft_yield(); /* it is still a task */
+    unpacked++;
+}
+
+static void *takes_along(void *arg) {
+    WEFT_CHECK(weft_carried() == NULL);
+    luggage.end = unpack;
+    WEFT_CHECK_OP((long)weft_carry(&luggage), ==, 0L);
+    weft_yield();
+    WEFT_CHECK_OP(weft_carried(), ==, &luggage);
+    if (arg != NULL) {
+        WEFT_CHECK_OP((long)weft_carry(NULL), ==, 0L);
+    }
+    return &luggage;
+}
+
+static void carry(void *arg) {
+    for (int i = 0; i < 200; i++) {
+        struct weft_task *t;
+        void *result;
+        int before = unpacked;
+        bool lays_down = i % 2 == 0;
+        WEFT_CHECK_OP((long)weft_spawn(&t, takes_along,
+                                       lays_down ? &luggage : NULL, NULL),
+                      ==, 0L);
+        WEFT_CHECK_OP((long)weft_join(t, &result), ==, 0L);
+        WEFT_CHECK_OP(result, ==, (void *)&luggage);
+        WEFT_CHECK_OP(unpacked, ==, before + !lays_down);
+    }
+}
+
+static void what_a_task_carries_is_told_of_its_end(void **state) {
+    run_with(1, carry, NULL);
+    run_with(2, carry, NULL);
+    assert_int_equal(weft_carry(&luggage), -EPERM);
+    assert_null(weft_carried());
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(join_returns_what_the_function_returned),
@@ -282,6 +326,7 @@ int main(void) {
         cmocka_unit_test(wrong_calls_are_refused),
         cmocka_unit_test(a_task_may_have_a_larger_stack),
         cmocka_unit_test(others_run_while_one_blocks),
+        cmocka_unit_test(what_a_task_carries_is_told_of_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

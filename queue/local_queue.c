@@ -13,6 +13,12 @@ WEFT_TEXT void weft_local_init(struct weft_local *local) {
     atomic_init(&local->steals, 0);
     atomic_init(&local->stolen, 0);
     atomic_init(&local->overflows, 0);
+    local->alone = false;
+}
+
+WEFT_TEXT void weft_local_init_alone(struct weft_local *local) {
+    weft_local_init(local);
+    local->alone = true;
 }
 
 WEFT_TEXT bool weft_local_push_slow(struct weft_local *local,
@@ -34,6 +40,7 @@ WEFT_TEXT struct weft_node *weft_local_steal(struct weft_local *to,
                                              struct weft_local *from) {
     uint32_t count;
     WEFT_CHECK_OP(to, !=, from);
+    WEFT_CHECK(!from->alone);
     struct weft_node *node =
         weft_local_ring_steal_into(&to->ring, &from->ring, &count);
     if (node != NULL) {

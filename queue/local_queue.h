@@ -39,6 +39,7 @@ struct weft_local {
     _Atomic uint64_t steals;
     _Atomic uint64_t stolen;
     _Atomic uint64_t overflows;
+    bool alone; /* fixed after init: nobody steals from it */
 };
 
 /* A snapshot; each never shrinks. */
@@ -54,6 +55,11 @@ struct weft_local_counters {
 
 /* Makes the queue empty, all counters 0. Context: before anybody else looks. */
 void weft_local_init(struct weft_local *local);
+
+/* The same for the only queue there is: nobody will steal from it, so its pop
+ * needs no exchange. That is worth more than the exchange itself, which waits
+ * for all stores before it, a task's misses among them. */
+void weft_local_init_alone(struct weft_local *local);
 
 /* The rest of weft_local_push(), when the ring is full. */
 bool weft_local_push_slow(struct weft_local *local, struct weft_node *node,
@@ -110,7 +116,9 @@ static inline uint32_t weft_local_push_batch(struct weft_local *local,
 
 /* Takes the oldest node, or NULL. Context: owner. */
 static inline struct weft_node *weft_local_pop(struct weft_local *local) {
-    struct weft_node *node = weft_local_ring_pop(&local->ring);
+    struct weft_node *node = local->alone
+                                 ? weft_local_ring_pop_alone(&local->ring)
+                                 : weft_local_ring_pop(&local->ring);
     if (node != NULL) {
         weft_local_count(&local->pops, 1);
     }

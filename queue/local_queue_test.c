@@ -54,6 +54,28 @@ static void it_holds_256_in_order(void **state) {
     assert_int_equal(c.steals + c.stolen + c.overflows, 0);
 }
 
+/* An overflow, a drain and a wrap too: they meet what the lone pop left. */
+static void a_queue_without_thieves_does_the_same(void **state) {
+    struct weft_local local;
+    struct weft_batch out;
+    weft_local_init_alone(&local);
+    assert_null(weft_local_pop(&local));
+    for (uint32_t round = 0; round < 3; round++) {
+        fill(&local, 0, 200);
+        for (uint32_t i = 0; i < 150; i++) {
+            assert_item(weft_local_pop(&local), i);
+            assert_true(weft_local_valid(&local));
+        }
+        fill(&local, 200, 406);
+        assert_false(weft_local_push(&local, &items[406].node, &out));
+        assert_int_equal(out.count, 129);
+        assert_item(weft_local_pop(&local), 150);
+        assert_int_equal(weft_local_drain(&local, &out), 127);
+        assert_null(weft_local_pop(&local));
+        assert_true(weft_local_valid(&local));
+    }
+}
+
 static void push_257_hands_back_the_newest_half(void **state) {
     struct weft_local local;
     struct weft_batch out;
@@ -266,6 +288,7 @@ static void four_processors_lose_nothing_and_the_counters_add_up(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_holds_256_in_order),
+        cmocka_unit_test(a_queue_without_thieves_does_the_same),
         cmocka_unit_test(push_257_hands_back_the_newest_half),
         cmocka_unit_test(a_steal_moves_half_and_counts_on_the_thief),
         cmocka_unit_test(drain_takes_everything),

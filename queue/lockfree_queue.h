@@ -13,6 +13,7 @@
  *     uint32_t ring_push_batch(q, batch);       owner; returns how many
  *     bool ring_overflow(q, node, out);         owner, after a full push
  *     node *ring_pop(q);                        owner; NULL: empty
+ *     node *ring_pop_alone(q);                  owner, where nobody ever steals
  *     uint32_t ring_pop_batch(q, max, out);     owner; returns how many
  *     uint32_t ring_steal(q, max, out);         any thread; returns how many
  *     node *ring_steal_into(to, from, &n);      owner of `to`; NULL: nothing
@@ -116,6 +117,9 @@
     }                                                                         \
     WEFT_QUEUE_MADE struct weft_node *prefix##_pop(struct prefix *q) {        \
         return weft_ring_pop(&q->ring, q->slots, CAPACITY);                   \
+    }                                                                         \
+    WEFT_QUEUE_MADE struct weft_node *prefix##_pop_alone(struct prefix *q) {  \
+        return weft_ring_pop_alone(&q->ring, q->slots, CAPACITY);             \
     }                                                                         \
     WEFT_QUEUE_MADE uint32_t prefix##_pop_batch(                              \
         struct prefix *q, uint32_t max, struct weft_batch *out) {             \

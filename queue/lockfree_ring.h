@@ -245,6 +245,22 @@ static WEFT_ALWAYS_INLINE struct weft_node *weft_ring_pop(
     return weft_slot_read(slots, capacity, first);
 }
 
+/* The same in a ring that nobody steals from: a store instead of an exchange,
+ * which would wait for all stores before it. Context: owner, no thieves. */
+static WEFT_ALWAYS_INLINE struct weft_node *weft_ring_pop_alone(
+    struct weft_ring *ring, weft_slot *slots, uint32_t capacity) {
+    uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    uint32_t real = weft_ring_head_real(
+        atomic_load_explicit(&ring->head, memory_order_relaxed));
+    if (real == tail) {
+        return NULL;
+    }
+    atomic_store_explicit(&ring->head, weft_ring_pack(real + 1, real + 1),
+                          memory_order_relaxed);
+    ring->head_seen = real + 1;
+    return weft_slot_read(slots, capacity, real);
+}
+
 /* Takes up to `max` of the oldest to the end of *out, by one exchange. Returns
  * how many. Context: owner. */
 static WEFT_ALWAYS_INLINE uint32_t weft_ring_pop_batch(struct weft_ring *ring,

@@ -117,7 +117,11 @@ static int make_processors(struct weft_runtime *rt) {
         struct weft_processor *p = &rt->processors[i];
         p->runtime = rt;
         weft_batch_init(&p->free_tasks);
-        weft_local_init(&p->queue);
+        if (rt->processor_count == 1) {
+            weft_local_init_alone(&p->queue);
+        } else {
+            weft_local_init(&p->queue);
+        }
         weft_timer_heap_init(&p->timers);
         weft_idle_push(p);
     }

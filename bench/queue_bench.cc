@@ -52,15 +52,23 @@ void AddAll(const queue_loops &q) {
     Add(name + "/stream", q.stream);
 }
 
+void AddGlobal(const global_loops &q) {
+    std::string name = q.name;
+    Add(name + "/push_pop", q.single);
+    Add(name + "/batch_of_64", q.batch);
+    Add(name + "/two_threads", q.two);
+    Add(name + "/four_threads", q.four);
+    Add(name + "/feed", q.feed);
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
     AddAll(weft_ring_loops);
     AddAll(weft_local_loops);
     AddAll(weft_block_loops);
-    Add("global/push_pop", weft_global_single);
-    Add("global/batch_of_64", weft_global_batch);
-    Add("global/two_threads", weft_global_two);
+    AddGlobal(weft_global_loops);
+    AddGlobal(weft_lockfree_global_loops);
     AddAll(weft_mutex_loops);
 #ifdef WEFT_BENCH_CK
     AddAll(weft_ck_loops);

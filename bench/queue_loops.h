@@ -34,11 +34,18 @@ extern const struct queue_loops weft_block_loops; /* 256 slots, blocks of 16 */
 extern const struct queue_loops weft_mutex_loops; /* a pthread mutex's array */
 extern const struct queue_loops weft_ck_loops;    /* Concurrency Kit, SPMC */
 
-/* The global queue: one op is a push and a pop (of one node; of batches of 64,
- * per node; by two threads at once, per node). */
-double weft_global_single(uint64_t ops);
-double weft_global_batch(uint64_t ops);
-double weft_global_two(uint64_t ops);
+/* A global queue: one op is a push and a pop. */
+struct global_loops {
+    const char *name;
+    double (*single)(uint64_t ops); /* of one node */
+    double (*batch)(uint64_t ops);  /* in batches of 64 */
+    double (*two)(uint64_t ops);    /* by two threads at once, each both */
+    double (*four)(uint64_t ops);   /* by four, on whatever CPUs there are */
+    double (*feed)(uint64_t ops);   /* one pushes, the other takes batches */
+};
+
+extern const struct global_loops weft_global_loops;          /* under a lock */
+extern const struct global_loops weft_lockfree_global_loops; /* takers' lock */
 
 #ifdef __cplusplus
 }

@@ -14,6 +14,10 @@
  * needs a fence against the pusher's; so needs the pusher that looks for
  * sleepers. The scheduler has both.
  *
+ * This is the one to choose, and the scheduler's: batches come and go in a few
+ * steps. Where pushers must not wait for takers:
+ * weft/queue/lockfree_global.h.
+ *
  * Context of all: any thread, preemption off. None switches or allocates. */
 #ifndef WEFT_QUEUE_GLOBAL_QUEUE_H_
 #define WEFT_QUEUE_GLOBAL_QUEUE_H_

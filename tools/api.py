@@ -30,7 +30,8 @@ PARTS = ("weft/preempt/gate.h", "weft/preempt/thread.h",
          "weft/preempt/signals.h", "weft/preempt/handover.h",
          "weft/preempt/timer.h", "weft/queue/node.h",
          "weft/queue/lockfree_queue.h", "weft/queue/local_queue.h",
-         "weft/queue/global_queue.h")
+         "weft/queue/block_queue.h", "weft/queue/global_queue.h",
+         "weft/queue/lockfree_global.h")
 
 # Headers that users' code is compiled with but does not call.
 INSIDE = ("weft/sync/wait_list.h", "weft/base/lock.h", "weft/base/compiler.h",

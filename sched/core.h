@@ -23,6 +23,7 @@
  *   pick.c     which task is next: all the policy of the queues
  *   share.c    how light tasks and hogs share a processor
  *   hogs.c     how hogs share what is left to them
+ *   quantum.c  how long a slice may last
  *   worker.c   the loop of a worker with nothing to run: steal, poll, sleep
  *   keep.c     involuntary preemption, processors lost and given
  *   migrate.c  involuntary preemption of tasks that may change threads
@@ -59,6 +60,7 @@
 #include "weft/queue/local_queue.h"
 #include "weft/queue/node.h"
 #include "weft/sched/park.h"
+#include "weft/sched/policy.h"
 #include "weft/sched/poller.h"
 #include "weft/sched/record.h"
 #include "weft/sched/records.h"
@@ -210,7 +212,8 @@ struct weft_runtime {
     struct weft_processor *processors;
     struct weft_stack_pool *stacks;
     struct weft_records records;
-    bool can_retake; /* membarrier is there */
+    uint32_t hog_check; /* at which picks hogs may be first: see pick.c */
+    bool can_retake;    /* membarrier is there */
     cpu_set_t cpus;  /* that the process may use */
     uint64_t kernel_mask; /* signals blocked in the workers' threads */
 
@@ -334,9 +337,9 @@ static inline void weft_task_become(struct weft_task *t,
     atomic_store_explicit(&t->state, (uint8_t)to, memory_order_relaxed);
 }
 
-/* share.c */
-void weft_share_switch(struct weft_processor *p, const struct weft_task *t);
-bool weft_share_hog_due(struct weft_processor *p);
+/* share.c; the clock is a parameter for tests */
+void weft_share_switch(struct weft_processor *p, bool hog, uint64_t now);
+bool weft_share_hog_due(struct weft_processor *p, uint64_t now);
 
 /* hogs.c */
 uint64_t weft_hogs_clock(void);
@@ -351,7 +354,7 @@ static inline void weft_slice_begin(struct weft_processor *p,
     if (WEFT_UNLIKELY(
             t->hog ||
             atomic_load_explicit(&p->began, memory_order_relaxed) != 0)) {
-        weft_share_switch(p, t);
+        weft_share_switch(p, t->hog, weft_clock_now());
     }
     atomic_store_explicit(
         &p->seq, atomic_load_explicit(&p->seq, memory_order_relaxed) + 1,
@@ -405,7 +408,9 @@ void weft_processor_give_here(struct weft_processor *p, struct weft_worker *to,
                               struct weft_task *next);
 void weft_processor_take(struct weft_worker *w, struct weft_processor *p);
 
-/* pick.c */
+/* pick.c. One pick in so many asks whether it is the hogs' turn: with classes,
+ * and without. Powers of two. */
+enum { WEFT_HOG_CHECK = 16, WEFT_HOG_TURNS = 2 };
 struct weft_task *weft_pick(struct weft_processor *p);
 bool weft_own_light(struct weft_processor *p);
 bool weft_anything_waiting(struct weft_runtime *rt);
@@ -431,7 +436,7 @@ int weft_keep_install(struct weft_runtime *rt);
 
 /* watch.c */
 struct weft_look {
-    uint64_t now, tick;
+    uint64_t now, tick, quantum;
     uint32_t shared; /* light tasks that nobody was asked to make room for */
     bool waiting;    /* set when a light task waits somewhere */
 };

@@ -99,7 +99,8 @@ static bool fall_asleep(struct weft_runtime *rt) {
         weft_wake(rt);
         return false;
     }
-    if (++rt->idle_ticks < IDLE_TICKS) {
+    if (++rt->idle_ticks < IDLE_TICKS ||
+        !weft_policy_on(&rt->config, WEFT_POLICY_QUIET)) {
         return false;
     }
     atomic_store_explicit(&rt->monitor_asleep, 1, memory_order_relaxed);
@@ -118,6 +119,8 @@ static bool fall_asleep(struct weft_runtime *rt) {
 static uint64_t watch_all(struct weft_runtime *rt, struct weft_look *look) {
     uint64_t next = look->now + look->tick;
     look->waiting = false;
+    look->quantum =
+        weft_quantum(&rt->config, weft_global_length(&rt->hogs));
     look->shared =
         weft_global_length(&rt->global) + weft_global_length(&rt->high);
     for (unsigned i = 0; i < rt->processor_count; i++) {
@@ -142,7 +145,8 @@ uint64_t weft_monitor_tick(void *runtime, uint64_t now) {
             return fall_asleep(rt) ? WEFT_FOREVER : next;
         }
         rt->idle_ticks = 0;
-        if (look.waiting) {
+        if (look.waiting ||
+            !weft_policy_on(&rt->config, WEFT_POLICY_POLL)) {
             if (look.now >= rt->last_poll + look.tick) {
                 rt->last_poll = look.now;
                 stand_in(rt, 0);

@@ -24,7 +24,6 @@
 
 enum {
     GLOBAL_INTERVAL = 61,
-    HOG_CHECK = 16,
     HOG_INTERVAL = 1024,
     HIGH_INTERVAL = 8,
     SLOT_STREAK = 3, /* Tokio's worker has the same bound */
@@ -66,11 +65,15 @@ static struct weft_task *take_slot(struct weft_processor *p) {
     return atomic_exchange_explicit(&p->slot, NULL, memory_order_acquire);
 }
 
-/* Is it the hogs' turn although light tasks may wait? */
+/* Is it the hogs' turn although light tasks may wait? With classes one pick in
+ * 16 asks share.c; without, every other pick is theirs. */
 static bool hogs_first(struct weft_processor *p) {
-    return p->picks % HOG_CHECK == 0 &&
-           weft_global_length(&p->runtime->hogs) > 0 &&
-           (p->picks % HOG_INTERVAL == 0 || weft_share_hog_due(p));
+    struct weft_runtime *rt = p->runtime;
+    return (p->picks & rt->hog_check) == 0 &&
+           weft_global_length(&rt->hogs) > 0 &&
+           (rt->hog_check == WEFT_HOG_TURNS - 1 ||
+            p->picks % HOG_INTERVAL == 0 ||
+            weft_share_hog_due(p, weft_clock_now()));
 }
 
 static struct weft_task *pick_shares(struct weft_processor *p) {

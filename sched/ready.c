@@ -140,7 +140,8 @@ WEFT_TEXT void weft_processor_give_here(struct weft_processor *p,
                                         struct weft_worker *to,
                                         struct weft_task *next) {
     unsigned cpu;
-    if (weft_syscall(SYS_getcpu, (long)&cpu, 0, 0, 0, 0, 0) == 0 &&
+    if (weft_policy_on(&p->runtime->config, WEFT_POLICY_PIN) &&
+        weft_syscall(SYS_getcpu, (long)&cpu, 0, 0, 0, 0, 0) == 0 &&
         cpu < CPU_SETSIZE) {
         cpu_set_t here;
         CPU_ZERO(&here);

@@ -69,6 +69,7 @@ static int settle(struct weft_config *c, const struct weft_config *asked) {
                 c->max_threads >= c->workers + 2 &&
                 c->max_threads <= WEFT_MAX_WORKERS &&
                 c->quantum_ns >= 20 * WEFT_US && c->quantum_ns <= 10 * WEFT_S &&
+                (c->policies_off & ~(unsigned)WEFT_POLICY_ALL) == 0 &&
                 c->stack_size >= weft_stack_min_size() &&
                 c->stack_size <= (64U << 20);
     return good ? 0 : -EINVAL;
@@ -154,6 +155,9 @@ static int new_runtime(const struct weft_config *config,
     memset(rt, 0, sizeof *rt);
     rt->config = settled;
     rt->processor_count = settled.workers;
+    rt->hog_check = weft_policy_on(&settled, WEFT_POLICY_CLASSES)
+                        ? WEFT_HOG_CHECK - 1
+                        : WEFT_HOG_TURNS - 1;
     rt->next_id = 1;
     if (sched_getaffinity(0, sizeof rt->cpus, &rt->cpus) != 0) {
         memset(&rt->cpus, 0xff, sizeof rt->cpus);

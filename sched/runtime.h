@@ -15,6 +15,21 @@
 extern "C" {
 #endif
 
+/* The scheduler's policies (docs/scheduler.md), as bits for
+ * weft_config.policies_off. */
+enum weft_policy {
+    WEFT_POLICY_WAKE_UP = 1 << 0, /* a ready task takes a running one's place
+                                   * after the minimum slice */
+    WEFT_POLICY_POLL = 1 << 1,    /* the monitor sleeps in the poller while all
+                                   * processors are busy */
+    WEFT_POLICY_CLASSES = 1 << 2, /* light tasks pass hogs, which keep a share */
+    WEFT_POLICY_SLICE = 1 << 3,   /* short slices of the kernel for workers */
+    WEFT_POLICY_PIN = 1 << 4,     /* a processor is handed over on one CPU */
+    WEFT_POLICY_QUANTUM = 1 << 5, /* the quantum adapts to how many wait */
+    WEFT_POLICY_QUIET = 1 << 6,   /* no tick where nobody waits */
+    WEFT_POLICY_ALL = (1 << 7) - 1,
+};
+
 /* All fields may be 0, which means the default. */
 struct weft_config {
     unsigned workers;     /* processors, 1 to 256; 0: the CPUs that the process
@@ -22,13 +37,17 @@ struct weft_config {
     unsigned max_threads; /* cap on OS threads that run tasks, at least
                            * workers + 2, at most 4,096; 0: workers + 256. Past
                            * it preemptions are skipped and counted */
-    uint64_t quantum_ns;  /* 100 us to 10 s (50 us in tests); 0: 10 ms */
+    uint64_t quantum_ns;  /* 100 us to 10 s (50 us in tests); 0: 10 ms. Where
+                           * few wait it is up to twice this, where many do
+                           * down to a quarter, but not below 1 ms */
     uint64_t min_slice_ns; /* how long a task runs before one that wakes may
                             * take its place; 0: 200 us */
     enum weft_preempt_mode preempt; /* DEFAULT: WEFT_PREEMPT in the environment,
                                      * else signals */
     size_t stack_size; /* of a task, 16 KiB and more; 0: 64 KiB, more under a
                         * sanitizer */
+    unsigned policies_off; /* enum weft_policy bits: what the scheduler shall do
+                            * without, for research and benches; 0: nothing */
     uint64_t shutdown_grace_ns; /* how long tasks that are left over may take to
                                  * end after they were cancelled; 0: 1 s */
 };

@@ -41,10 +41,9 @@ static void add_credit(struct weft_processor *p, int64_t ns) {
                                      : credit;
 }
 
-/* The next slice on `p` is that of `t`, and it or the last one is a hog's. */
-WEFT_TEXT void weft_share_switch(struct weft_processor *p,
-                                 const struct weft_task *t) {
-    uint64_t now = weft_clock_now();
+/* A slice begins on `p`, and it or the last one is a hog's. */
+WEFT_TEXT void weft_share_switch(struct weft_processor *p, bool hog,
+                                 uint64_t now) {
     uint64_t began = atomic_load_explicit(&p->began, memory_order_relaxed);
     if (began != 0) {
         add_credit(p, (int64_t)(now - began) / EARN);
@@ -52,18 +51,20 @@ WEFT_TEXT void weft_share_switch(struct weft_processor *p,
         uint64_t spent = now - p->light_since;
         add_credit(p, spent < 2 * DEBT_MAX ? -(int64_t)spent : -2 * DEBT_MAX);
     }
-    p->light_since = t->hog ? 0 : now;
-    if (t->hog) {
+    p->light_since = hog ? 0 : now;
+    if (hog) {
         p->cpu_began = weft_hogs_clock();
     }
+    bool owes = p->credit < 0 && weft_policy_on(&p->runtime->config,
+                                                WEFT_POLICY_CLASSES);
     atomic_store_explicit(&p->protect,
-                          p->credit < 0 ? (uint64_t)(-p->credit * EARN) : 0,
+                          owes ? (uint64_t)(-p->credit * EARN) : 0,
                           memory_order_relaxed);
-    atomic_store_explicit(&p->began, t->hog ? now : 0, memory_order_relaxed);
+    atomic_store_explicit(&p->began, hog ? now : 0, memory_order_relaxed);
 }
 
 /* Light tasks have had their burst, while hogs wait. */
-WEFT_TEXT bool weft_share_hog_due(struct weft_processor *p) {
+WEFT_TEXT bool weft_share_hog_due(struct weft_processor *p, uint64_t now) {
     return p->light_since != 0 &&
-           (int64_t)(weft_clock_now() - p->light_since) > p->credit + BURST;
+           (int64_t)(now - p->light_since) > p->credit + BURST;
 }

@@ -45,7 +45,9 @@ static void *thread_main(void *worker) {
     pthread_setname_np(pthread_self(), "weft-worker");
     /* A worker that is woken for a light task has to come before one that runs
      * a hog; the kernel sees to it when their slices are short. */
-    (void)weft_thread_slice(SLICE);
+    if (weft_policy_on(&rt->config, WEFT_POLICY_SLICE)) {
+        (void)weft_thread_slice(SLICE);
+    }
     weft_format(path, sizeof path, "/proc/self/task/%d/stat",
                 (int)w->thread.tid);
     w->stat_fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -87,13 +87,16 @@ static bool is_hog(struct weft_processor *p) {
 
 /* How old the slice on `p` must be before a light task takes its place. */
 static uint64_t light_may_come(struct weft_runtime *rt,
-                               struct weft_processor *p) {
+                               struct weft_processor *p, uint64_t quantum) {
     uint64_t least = rt->config.min_slice_ns;
     uint64_t protect = atomic_load_explicit(&p->protect, memory_order_relaxed);
+    if (!weft_policy_on(&rt->config, WEFT_POLICY_WAKE_UP)) {
+        return quantum;
+    }
     if (!is_hog(p) || protect <= least) {
         return least;
     }
-    return protect < rt->config.quantum_ns ? protect : rt->config.quantum_ns;
+    return protect < quantum ? protect : quantum;
 }
 
 /* A slice that was not seen before? Notes when it began. */
@@ -131,10 +134,12 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
     atomic_fetch_add_explicit(&rt->checks, 1, memory_order_relaxed);
     bool own = weft_own_light(p);
     bool light = own || look->shared > 0;
-    uint64_t allowed = light ? light_may_come(rt, p) : rt->config.quantum_ns;
+    uint64_t allowed =
+        light ? light_may_come(rt, p, look->quantum) : look->quantum;
     uint64_t age = now > p->seen_at ? now - p->seen_at : 0;
     look->waiting |= light;
-    if (!light && weft_global_length(&rt->hogs) == 0) {
+    if (!light && weft_global_length(&rt->hogs) == 0 &&
+        weft_policy_on(&rt->config, WEFT_POLICY_QUIET)) {
         return later;
     }
     if (age < allowed) {
@@ -152,7 +157,7 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
     bool spent = is_hog(p);
     if (!spent && !asleep) {
         uint64_t used = cpu_time(w) - p->seen_cpu;
-        spent = used >= rt->config.quantum_ns;
+        spent = used >= look->quantum;
         if (used < allowed) {
             uint64_t left = allowed - used;
             return earlier(later, now + (left > LEAST ? left : LEAST));
@@ -160,7 +165,7 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
     }
     if (atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) > 0) {
         weft_wake(rt); /* somebody may take it over without a preemption */
-        if (age < rt->config.quantum_ns) {
+        if (age < look->quantum) {
             return later;
         }
     }

@@ -348,7 +348,9 @@ WEFT_TEXT void weft_worker_main(struct weft_worker *w) {
         struct weft_task *t = w->next != NULL ? w->next : p->next;
         w->next = NULL;
         p->next = NULL;
-        if (t != NULL && t->hog && !weft_share_hog_due(p) &&
+        if (t != NULL && t->hog &&
+            weft_policy_on(&w->runtime->config, WEFT_POLICY_CLASSES) &&
+            !weft_share_hog_due(p, weft_clock_now()) &&
             weft_look_around(w) > 0) {
             /* Light tasks became ready: they go first, in one batch. */
             weft_put_back(w->runtime, t);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What the public headers declare, beside what docs/api.md says of it.
 
-usage: tools/api.py check HEADER... -- API.md EXPORTED_NAMES
+usage: tools/api.py check HEADER... -- API.md EXPORTED_NAMES [OTHER.md...]
        tools/api.py list HEADER...
 
 HEADERs are files as Bazel lays them out, .../_virtual_includes/.../weft/...; what
@@ -11,7 +11,8 @@ is not public is passed over.
 check: each function of the headers has a synopsis in API.md; each synopsis is of
 a function that one of them declares; what the headers declare that weft.h
 includes is in EXPORTED_NAMES, the names that the shared library exports, and
-nothing else is; what C++ may include has extern "C". What breaks this is printed, and the exit code is 1.
+nothing else is; what C++ may include has extern "C"; what the other pages call
+name() or struct name exists. What breaks this is printed, and the exit code is 1.
 
 list: 'header name' of each function, inline ones marked with 'inline'.
 
@@ -177,6 +178,18 @@ def check(headers, markdown, exported):
     return wrong
 
 
+def mentions(headers, path, text):
+    """What a page speaks of and no header has."""
+    known = {d.name for h in headers.values() for d in declarations(h)}
+    all_text = "\n".join(headers.values())
+    return ["%s: there is no %s()" % (path, name)
+            for name in re.findall(r"\b(weft_\w+)\(", text)
+            if name not in known] + \
+           ["%s: there is no struct %s" % (path, name)
+            for name in re.findall(r"`struct (weft_\w+)", text)
+            if not re.search(r"struct %s\b" % name, all_text)]
+
+
 def main(arguments):
     command, arguments = arguments[0], arguments[1:]
     rest = []
@@ -192,8 +205,10 @@ def main(arguments):
             for d in declarations(text):
                 print(name, d.name, "inline" if d.inline else "")
         return 0
-    markdown, exported = (open(path).read() for path in rest)
+    markdown, exported, *others = (open(path).read() for path in rest)
     wrong = check(headers, markdown, exported_names(exported))
+    for path, text in zip(rest[2:], others):
+        wrong += mentions(headers, path, text)
     for line in sorted(set(wrong)):
         print("api:", line)
     print("api: %d wrong" % len(wrong))

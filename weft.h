@@ -4,7 +4,8 @@
  *   sched/runtime.h   weft_run(), configuration, counters
  *   sched/task.h      tasks: start, join, cancel, sleep, yield
  *   sync/             mutex, rwlock, condition, semaphore, wait group, channel,
- *                     select, event, once, barrier, ticker
+ *                     select, event, once, barrier, ticker, scope, task-local
+ *                     values
  *   io/io.h           sockets and pipes, with deadlines
  *   base/clock.h      WEFT_MS and its like, WEFT_FOREVER
  *   version.h         weft_version() */
@@ -22,8 +23,10 @@
 #include "weft/sync/mutex.h"
 #include "weft/sync/once.h"
 #include "weft/sync/rwlock.h"
+#include "weft/sync/scope.h"
 #include "weft/sync/select.h"
 #include "weft/sync/semaphore.h"
+#include "weft/sync/task_local.h"
 #include "weft/sync/ticker.h"
 #include "weft/sync/wait_group.h"
 #include "weft/version.h"

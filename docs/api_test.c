@@ -36,6 +36,8 @@ int example_event(void);
 int example_once(void);
 int example_barrier(int *a, int *b);
 int example_ticker(int rounds);
+int example_scope(int parts[4][4]);
+long example_local(long id);
 int example_io(char *data, size_t size);
 int example_open_fd(void);
 uint64_t example_clock(uint64_t now, uint32_t milliseconds);
@@ -80,6 +82,11 @@ static void use_sync(void *arg) {
     WEFT_CHECK_OP(example_barrier(&a, &b), ==, 0);
     WEFT_CHECK(a == 2 && b == 1);
     WEFT_CHECK_OP(example_ticker(2), ==, 0);
+    int parts[4][4] = {{0}};
+    WEFT_CHECK_OP(example_scope(parts), ==, 0);
+    parts[2][3] = 7;
+    WEFT_CHECK_OP(example_scope(parts), ==, -EEXIST);
+    WEFT_CHECK_OP(example_local(99), ==, 99L);
 }
 
 static void use_io(void *arg) {

@@ -93,7 +93,10 @@ void weft_wait_group_done(struct weft_wait_group *g) {
                                     left(word) == 1 ? ALL_DONE : LOOK_AGAIN);
 }
 
-int weft_wait_group_wait_until(struct weft_wait_group *g, uint64_t deadline) {
+/* Shared by the three below, which differ in how they wait. */
+static int wait(struct weft_wait_group *g, uint64_t deadline,
+                int (*wait_in)(struct weft_wait_list *, struct weft_waiter *,
+                               uint64_t, const char *)) {
     struct weft_waiter w;
     int result;
     do {
@@ -112,13 +115,21 @@ int weft_wait_group_wait_until(struct weft_wait_group *g, uint64_t deadline) {
         if (left(word) == 0) {
             return 0;
         }
-        result = weft_wait_list_wait(&g->waiters, &w, deadline, "wait group");
+        result = wait_in(&g->waiters, &w, deadline, "wait group");
     } while (result == LOOK_AGAIN);
     return result;
 }
 
+int weft_wait_group_wait_until(struct weft_wait_group *g, uint64_t deadline) {
+    return wait(g, deadline, weft_wait_list_wait);
+}
+
 int weft_wait_group_wait(struct weft_wait_group *g) {
-    return weft_wait_group_wait_until(g, WEFT_FOREVER);
+    return wait(g, WEFT_FOREVER, weft_wait_list_wait);
+}
+
+void weft_wait_group_wait_uncancellable(struct weft_wait_group *g) {
+    (void)wait(g, WEFT_FOREVER, weft_wait_list_wait_uncancellable);
 }
 
 bool weft_wait_group_try_wait(const struct weft_wait_group *g) {

@@ -49,6 +49,10 @@ int weft_wait_group_wait(struct weft_wait_group *g);
  */
 int weft_wait_group_wait_until(struct weft_wait_group *g, uint64_t deadline);
 
+/* The same, but nothing ends it before nothing is left, cancellation neither:
+ * for who must not go on, such as when the others use its stack. */
+void weft_wait_group_wait_uncancellable(struct weft_wait_group *g);
+
 /* Whether nothing is left, so that a wait would return at once; true means all
  * that was done is seen. Context: any thread, does not switch. */
 bool weft_wait_group_try_wait(const struct weft_wait_group *g);

@@ -182,6 +182,31 @@ static void a_foreign_thread_waits_as_a_task_does(void **state) {
     weft_test_run(foreign, NULL);
 }
 
+static void *waits_in_spite_of_it(void *arg) {
+    while (!weft_cancelled()) {
+        weft_yield();
+    }
+    weft_wait_group_wait_uncancellable(&g);
+    return (void *)(intptr_t)weft_wait_group_count(&g);
+}
+
+static void uncancellable(void *arg) {
+    weft_wait_group_add(&g, 1);
+    struct weft_task *task = weft_test_spawn(waits_in_spite_of_it, NULL);
+    weft_cancel(task);
+    weft_test_await_count(&g.waiters, 1);
+    for (int i = 0; i < 100; i++) {
+        weft_yield();
+    }
+    weft_test_await_count(&g.waiters, 1);
+    weft_wait_group_done(&g);
+    WEFT_CHECK_OP(weft_test_join(task), ==, 0);
+}
+
+static void a_wait_may_be_made_that_cancelling_does_not_end(void **state) {
+    weft_test_run(uncancellable, NULL);
+}
+
 static void done_too_often(void *arg) {
     weft_wait_group_add(&g, 1);
     weft_wait_group_done(&g);
@@ -206,6 +231,7 @@ int main(void) {
         cmocka_unit_test(a_group_may_die_when_its_wait_returns),
         cmocka_unit_test(what_was_done_is_seen_after_the_wait),
         cmocka_unit_test(a_foreign_thread_waits_as_a_task_does),
+        cmocka_unit_test(a_wait_may_be_made_that_cancelling_does_not_end),
         cmocka_unit_test(misuse_stops_with_a_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,23 +158,14 @@ WEFT_TEXT bool weft_task_equip(struct weft_processor *p, struct weft_task *t) {
     return true;
 }
 
-/* Takes from `t`, which has ended, the stack that it has left, unless it has
- * left it to another task. `p` is the caller's or NULL. */
-WEFT_TEXT void weft_task_strip(struct weft_runtime *rt,
-                               struct weft_processor *p, struct weft_task *t) {
-    if (t->stack.slot == NULL) {
-        return;
-    }
-    struct weft_stack stack = t->stack;
-    t->stack.slot = NULL;
-    weft_context_fini(&t->context);
-    if (WEFT_UNLIKELY(!t->pooled)) {
-        weft_stack_give(rt->stacks, &stack);
-        weft_stack_unreserve(rt->stacks, stack.size, 1);
-        return;
-    }
-    if (WEFT_UNLIKELY(p == NULL)) {
-        weft_stack_give(rt->stacks, &stack);
+/* A stack that nothing runs on any more. */
+WEFT_TEXT void weft_stack_put(struct weft_worker *w,
+                              const struct weft_stack *stack, bool pooled) {
+    struct weft_runtime *rt = w->runtime;
+    struct weft_processor *p = weft_worker_processor(w);
+    if (WEFT_UNLIKELY(!pooled)) {
+        weft_stack_give(rt->stacks, stack);
+        weft_stack_unreserve(rt->stacks, stack->size, 1);
         return;
     }
     if (WEFT_UNLIKELY(p->stack_count == WEFT_STACK_CACHE)) {
@@ -183,7 +174,7 @@ WEFT_TEXT void weft_task_strip(struct weft_runtime *rt,
         weft_stack_give_batch(rt->stacks, p->stacks + p->stack_count,
                               WEFT_STACK_CACHE / 2);
     }
-    p->stacks[p->stack_count++] = stack;
+    p->stacks[p->stack_count++] = *stack;
 }
 
 /* No stack for `t`: it goes behind the others. On the native stack. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* When a task has a record and when a stack, and what happens when one of them
- * is not to be had. */
+/* When a task has a record and when a stack, what happens when one of them is
+ * not to be had, and which of those that have not begun is next. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -112,6 +112,68 @@ static void a_task_that_finds_no_stack_runs_later(void **state) {
     run_on(2, fail_and_go_on, NULL);
 }
 
+/* Ten children each, `levels` deep. */
+static void *grow_tree(void *levels) {
+    struct weft_task *children[10];
+    uintptr_t n = (uintptr_t)levels;
+    for (int i = 0; n > 0 && i < 10; i++) {
+        WEFT_CHECK_OP(
+            weft_spawn(&children[i], grow_tree, (void *)(n - 1), NULL), ==, 0);
+    }
+    for (int i = 0; n > 0 && i < 10; i++) {
+        WEFT_CHECK_OP(weft_join(children[i], NULL), ==, 0);
+    }
+    return NULL;
+}
+
+static void grow_and_count_stacks(void *arg) {
+    uint64_t before = stacks_made();
+    (void)arg;
+    grow_tree((void *)4);
+    /* In breadth it would be more than a thousand. */
+    WEFT_CHECK_OP(stacks_made(), <, before + 500);
+}
+
+static void a_tree_of_tasks_is_served_in_depth(void **state) {
+    (void)state;
+    run_on(1, grow_and_count_stacks, NULL);
+}
+
+static void *say_so(void *flag) {
+    *(bool *)flag = true;
+    return NULL;
+}
+
+static void *do_nothing(void *arg) {
+    return arg;
+}
+
+/* `old` lies in the brood, and newer ones come all the time. */
+static void pass_one_by(void *arg) {
+    struct weft_task *old, *pair[2];
+    bool had_its_turn = false;
+    uint64_t deadline = weft_now() + 20 * WEFT_S;
+    (void)arg;
+    WEFT_CHECK_OP(weft_spawn(&pair[0], do_nothing, NULL, NULL), ==, 0);
+    WEFT_CHECK_OP(weft_join(pair[0], NULL), ==, 0);
+    WEFT_CHECK_OP(weft_spawn(&old, say_so, &had_its_turn, NULL), ==, 0);
+    while (!*(volatile bool *)&had_its_turn) {
+        for (int i = 0; i < 2; i++) {
+            WEFT_CHECK_OP(weft_spawn(&pair[i], do_nothing, NULL, NULL), ==, 0);
+        }
+        for (int i = 0; i < 2; i++) {
+            WEFT_CHECK_OP(weft_join(pair[i], NULL), ==, 0);
+        }
+        WEFT_CHECK_OP(weft_now(), <, deadline);
+    }
+    WEFT_CHECK_OP(weft_join(old, NULL), ==, 0);
+}
+
+static void who_was_passed_by_has_its_turn(void **state) {
+    (void)state;
+    run_on(1, pass_one_by, NULL);
+}
+
 static void spawn_until_it_fails(void *arg) {
     enum { MOST = 50000 };
     static struct weft_task *all[MOST];
@@ -203,6 +265,8 @@ int main(void) {
         cmocka_unit_test(a_task_that_has_not_run_has_no_stack),
         cmocka_unit_test(tasks_that_do_not_wait_use_one_stack_in_turn),
         cmocka_unit_test(a_task_that_finds_no_stack_runs_later),
+        cmocka_unit_test(a_tree_of_tasks_is_served_in_depth),
+        cmocka_unit_test(who_was_passed_by_has_its_turn),
         cmocka_unit_test(who_spawns_hears_that_there_is_no_room_for_a_stack),
         cmocka_unit_test(a_late_waker_does_no_harm),
         cmocka_unit_test(a_record_forgets_the_name_of_its_last_task),

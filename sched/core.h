@@ -59,6 +59,7 @@
 #include "weft/queue/global_queue.h"
 #include "weft/queue/local_queue.h"
 #include "weft/queue/node.h"
+#include "weft/sched/brood.h"
 #include "weft/sched/park.h"
 #include "weft/sched/policy.h"
 #include "weft/sched/poller.h"
@@ -80,7 +81,7 @@ enum weft_after {
     WEFT_AFTER_NOTHING,
     WEFT_AFTER_YIELD, /* put it into a queue */
     WEFT_AFTER_PARK,  /* it waits, unless its token came meanwhile */
-    WEFT_AFTER_EXIT,  /* it is dead: tell the joiner, use the stack again */
+    WEFT_AFTER_EXIT,  /* it is dead and buried: use its stack again */
 };
 
 /* weft_worker.status, for the monitor and for dumps */
@@ -137,6 +138,9 @@ struct weft_worker {
     struct weft_context native; /* the thread's own stack */
     struct weft_task *left;     /* who was switched away from, and */
     enum weft_after after;      /* what is to be done for it */
+    struct weft_context dying;  /* of a task that has ended: its flow goes on */
+    struct weft_stack dead_stack; /* until the next one's begins */
+    bool dead_pooled;
     struct weft_task *next;     /* what the native loop runs next, or NULL */
     bool searching;             /* counted in idle.searching */
     uint32_t random;            /* xorshift state, never 0 */
@@ -175,8 +179,11 @@ struct weft_processor {
     uint32_t stack_count;             /* of `stacks`: warm ones, last in first
                                        * out */
     struct weft_stack stacks[WEFT_STACK_CACHE];
+    bool newest_first; /* the brood is in use; see pick.c */
+    uint64_t oldest_after; /* ns: then its oldest has a turn all the same */
 
     struct weft_local queue;
+    struct weft_brood brood; /* what has not begun */
 
     /* Owner writes, others read: statistics, relaxed. */
     _Alignas(WEFT_CACHE_LINE) _Atomic uint64_t spawned;
@@ -184,6 +191,7 @@ struct weft_processor {
     _Atomic uint64_t switches;
     _Atomic uint64_t polls;
     _Atomic uint64_t yielded;
+    _Atomic uint64_t adopted; /* taken from another's brood */
 
     _Alignas(WEFT_CACHE_LINE) struct weft_lock timer_lock;
     struct weft_timer_heap timers; /* under timer_lock */
@@ -388,6 +396,7 @@ struct weft_worker *weft_switch_away(struct weft_worker *w,
 struct weft_worker *weft_switch_finish(void);
 void weft_task_begin(void *task);
 struct weft_worker *weft_yield_inside(struct weft_worker *w);
+int weft_park_for_end(uint64_t deadline);
 struct weft_worker *weft_switch_from_handler(struct weft_worker *w,
                                              struct weft_task *n);
 
@@ -412,6 +421,7 @@ void weft_processor_take(struct weft_worker *w, struct weft_processor *p);
  * and without. Powers of two. */
 enum { WEFT_HOG_CHECK = 16, WEFT_HOG_TURNS = 2 };
 struct weft_task *weft_pick(struct weft_processor *p);
+uint32_t weft_own_length(struct weft_processor *p);
 bool weft_own_light(struct weft_processor *p);
 bool weft_anything_waiting(struct weft_runtime *rt);
 void weft_push_global(struct weft_runtime *rt, struct weft_task *t);
@@ -469,8 +479,8 @@ int weft_record_take(struct weft_runtime *rt, struct weft_processor *p,
 void weft_record_give(struct weft_runtime *rt, struct weft_processor *p,
                       struct weft_task *t);
 bool weft_task_equip(struct weft_processor *p, struct weft_task *t);
-void weft_task_strip(struct weft_runtime *rt, struct weft_processor *p,
-                     struct weft_task *t);
+void weft_stack_put(struct weft_worker *w, const struct weft_stack *stack,
+                    bool pooled);
 void weft_task_starves(struct weft_worker *w, struct weft_task *t);
 
 /* Has `t`, which is runnable, not run yet and no stack to run on? */

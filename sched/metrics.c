@@ -21,12 +21,12 @@ static void add_processors(struct weft_runtime *rt, struct weft_metrics *m) {
         ended += get(&p->ended);
         m->spawned += get(&p->spawned);
         m->switches += get(&p->switches);
-        m->steals += c.steals;
-        m->stolen += c.stolen;
+        m->steals += c.steals + get(&p->adopted);
+        m->stolen += c.stolen + get(&p->adopted);
         m->overflows += c.overflows;
         m->polls += get(&p->polls);
         m->preempt_yielded += get(&p->yielded);
-        m->local_queue += weft_local_length(&p->queue);
+        m->local_queue += weft_own_length(p);
         weft_lock_acquire(&p->timer_lock);
         m->timers += weft_timer_heap_count(&p->timers);
         weft_lock_release(&p->timer_lock);
@@ -139,7 +139,7 @@ void weft_dump(int fd) {
                 atomic_load_explicit(&p->worker, memory_order_acquire);
             weft_print(fd, "processor %u worker %d queue %u slot %s seq %llu\n",
                        i, w == NULL ? -1 : (int)w->index,
-                       weft_local_length(&p->queue),
+                       weft_own_length(p),
                        p->slot != NULL ? "full" : "empty",
                        (unsigned long long)p->seq);
         }

@@ -4,6 +4,9 @@
  *   slot    the task that was made ready last on this processor; talking tasks
  *           pass it to and fro, so at most SLOT_STREAK times in a row
  *   local   ready tasks of this processor, first in first out
+ *   brood   tasks to be joined that have not begun, made from when a task here
+ *           waited for another's end until nothing is left: the newest first,
+ *           and each millisecond the oldest (brood.h says why)
  *   global  ready tasks from outside and what overflowed; a share at a time
  *   high    high priority; before all others, but not each time
  *   hogs    tasks that were preempted time and again since they last waited, or
@@ -15,8 +18,8 @@
  * queue moving whatever the others do:
  *   every 61st pick begins with the global queue (the interval of Go's
  *   findRunnable: a prime, so that it does not beat with the program's own),
- *   one in 16 with the hogs when it is their turn (share.c), and every 8th
- *   passes the high queue by.
+ *   one in 16 with the hogs when it is their turn (share.c), every 8th passes
+ *   the high queue by, every 4th looks at the local queue before the brood.
  *
  * Always true: who calls owns the processor; a task that comes out of here is
  * in no queue any more. */
@@ -26,7 +29,11 @@ enum {
     GLOBAL_INTERVAL = 61,
     HOG_INTERVAL = 1024,
     HIGH_INTERVAL = 8,
+    LOCAL_INTERVAL = 4, /* in the brood's time */
+    OLDEST_CHECK = 64, /* one off: the brood is first then */
+    OLDEST_AFTER = 1000 * 1000, /* ns */
     SLOT_STREAK = 3, /* Tokio's worker has the same bound */
+    SLOT_STREAK_TREE = 16, /* a parent whose child has ended is in the slot */
     GLOBAL_SHARE = 128,
 };
 
@@ -54,6 +61,41 @@ static struct weft_task *pop_share(struct weft_processor *p) {
         weft_global_push_batch(&rt->global, &batch);
     }
     return t;
+}
+
+/* Have the newest gone first for long enough? By the clock: what is oldest may be
+ * the rest of the very tree whose leaves are the newest. Each turn of its begins
+ * another branch before this one is done, and were it each so many picks, the
+ * tree would soon stand there whole. */
+static bool oldest_due(struct weft_processor *p) {
+    uint64_t now;
+    if (WEFT_LIKELY(p->picks % OLDEST_CHECK != 1) ||
+        (now = weft_clock_now()) < p->oldest_after) {
+        return false;
+    }
+    p->oldest_after = now + OLDEST_AFTER;
+    return true;
+}
+
+static struct weft_task *take_brood(struct weft_processor *p) {
+    return weft_node_task(WEFT_UNLIKELY(oldest_due(p))
+                              ? weft_brood_pop_oldest(&p->brood)
+                              : weft_brood_pop_newest(&p->brood));
+}
+
+/* From the queues of `p` itself. */
+static struct weft_task *take_own(struct weft_processor *p) {
+    struct weft_task *t;
+    if (WEFT_LIKELY(!p->newest_first)) {
+        return weft_node_task(weft_local_pop(&p->queue));
+    }
+    if ((p->picks % LOCAL_INTERVAL != 0 && (t = take_brood(p)) != NULL) ||
+        (t = weft_node_task(weft_local_pop(&p->queue))) != NULL ||
+        (t = take_brood(p)) != NULL) {
+        return t;
+    }
+    p->newest_first = false; /* the tree, if it was one, is done */
+    return NULL;
 }
 
 static struct weft_task *take_slot(struct weft_processor *p) {
@@ -97,23 +139,27 @@ WEFT_TEXT struct weft_task *weft_pick(struct weft_processor *p) {
     if (p->picks % HIGH_INTERVAL != 0 && (t = pop(&rt->high)) != NULL) {
         return t;
     }
-    if (p->slot_streak < SLOT_STREAK && (t = take_slot(p)) != NULL) {
+    if (p->slot_streak < (p->newest_first ? SLOT_STREAK_TREE : SLOT_STREAK) && (t = take_slot(p)) != NULL) {
         p->slot_streak++;
         return t;
     }
     p->slot_streak = 0;
-    if ((t = weft_node_task(weft_local_pop(&p->queue))) != NULL ||
-        (t = pop_share(p)) != NULL || (t = take_slot(p)) != NULL ||
+    if ((t = take_own(p)) != NULL || (t = pop_share(p)) != NULL || (t = take_slot(p)) != NULL ||
         (t = pop(&rt->high)) != NULL) {
         return t;
     }
     return weft_hogs_next(p);
 }
 
+/* How many tasks wait on `p` that a thief may take. A snapshot. Any thread. */
+WEFT_TEXT uint32_t weft_own_length(struct weft_processor *p) {
+    return weft_local_length(&p->queue) + weft_brood_length(&p->brood);
+}
+
 /* Does a task wait on `p` itself? None of them is a hog. A snapshot. Any
  * thread. */
 WEFT_TEXT bool weft_own_light(struct weft_processor *p) {
-    return weft_local_length(&p->queue) > 0 ||
+    return weft_own_length(p) > 0 ||
            atomic_load_explicit(&p->slot, memory_order_relaxed) != NULL;
 }
 
@@ -125,7 +171,7 @@ WEFT_TEXT bool weft_anything_waiting(struct weft_runtime *rt) {
         return true;
     }
     for (unsigned i = 0; i < rt->processor_count; i++) {
-        if (weft_local_length(&rt->processors[i].queue) > 0) {
+        if (weft_own_length(&rt->processors[i]) > 0) {
             return true;
         }
     }

@@ -244,10 +244,20 @@ WEFT_TEXT void weft_wake(struct weft_runtime *rt) {
     }
 }
 
+/* Has it not begun yet, and will somebody wait for its end? */
+static bool is_child(const struct weft_task *t) {
+    return weft_task_is_fresh(t) &&
+           atomic_load_explicit(&t->joiner, memory_order_relaxed) !=
+               WEFT_JOIN_DETACHED;
+}
+
 static void push_local(struct weft_processor *p, struct weft_task *t) {
     struct weft_batch overflow;
     weft_batch_init(&overflow);
-    if (WEFT_UNLIKELY(!weft_local_push(&p->queue, &t->node, &overflow))) {
+    if (p->newest_first && is_child(t) &&
+        weft_brood_push(&p->brood, &t->node)) {
+        /* It is there. */
+    } else if (WEFT_UNLIKELY(!weft_local_push(&p->queue, &t->node, &overflow))) {
         weft_global_push_batch(&p->runtime->global, &overflow);
     }
     if (p->runtime->processor_count > 1) {
@@ -349,6 +359,10 @@ WEFT_TEXT void weft_processor_hand_off(struct weft_runtime *rt,
     struct weft_batch all;
     weft_batch_init(&all);
     weft_local_drain(&p->queue, &all);
+    struct weft_node *fresh;
+    while ((fresh = weft_brood_pop_oldest(&p->brood)) != NULL) {
+        weft_batch_push(&all, fresh);
+    }
     /* Acquire: pairs with the release in weft_ready(). */
     struct weft_task *slot =
         atomic_exchange_explicit(&p->slot, NULL, memory_order_acquire);

@@ -8,10 +8,10 @@
  *       |-------- detach --> DETACHED ------ end ----> DONE: the end frees
  *       |-------- end -----> DONE ---- join or detach: they free
  *
- * Always true: a record is freed once nothing runs as its task: "end" is what
- * the successor does in weft_switch_finish(), or on the same stack before it
- * begins. The memory stays readable: a late weft_unpark() finds some other
- * task's token, or a free record's. */
+ * Always true: a record is freed once nothing runs as its task; what is left of
+ * the flow belongs to the worker (succeed() in switch.c). The memory stays
+ * readable: a late weft_unpark() finds some other task's token, or a free
+ * record's. */
 #include <errno.h>
 #include <string.h>
 
@@ -176,10 +176,10 @@ WEFT_TEXT int weft_spawn(struct weft_task **out, void *(*fn)(void *), void *arg,
                  WEFT_JOIN_NOBODY, __builtin_return_address(0));
 }
 
-/* `t` has left its stack for good, or left it to the next. */
+/* `t` has ended; the caller keeps its stack. From the exchange on the record is
+ * somebody else's. */
 WEFT_TEXT void weft_task_ended(struct weft_worker *w, struct weft_task *t) {
     struct weft_processor *p = weft_worker_processor(w);
-    weft_task_strip(w->runtime, p, t);
     weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_DEAD);
     /* Release: the result is seen by who joins; pairs with the acquires in
      * weft_join_until() and weft_detach(). Acquire: pairs with the releases
@@ -226,7 +226,7 @@ int weft_join_until(struct weft_task *task, void **result, uint64_t deadline) {
     /* Acquire: pairs with the release in weft_task_ended(). */
     while (atomic_load_explicit(&task->joiner, memory_order_acquire) !=
            WEFT_JOIN_DONE) {
-        int error = weft_park(deadline, "join");
+        int error = weft_park_for_end(deadline);
         uintptr_t me = (uintptr_t)self;
         /* Both as in the exchange above; the next to join or to detach goes on
          * from here. */

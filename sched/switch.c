@@ -5,10 +5,10 @@
  * from task stack to task stack; the worker's native stack is used only when
  * there is nothing to run or the next task is bound to another thread.
  *
- * Always true: a task is put where others can find it only when nothing runs on
- * its stack any more. So the one that leaves says what is to be done for it
- * (worker->left, worker->after), and the one that comes does it, first thing
- * after the switch, in weft_switch_finish().
+ * Always true: a task is put where others can find it, and a stack where others
+ * can take it, only when nothing runs on that stack any more. So the one that
+ * leaves says what is to be done (worker->left, worker->after), and the one that
+ * comes does it, first thing after the switch, in weft_switch_finish().
  *
  * After a switch the thread may be another one: nothing that belongs to a
  * worker is kept in a variable across it; weft_thread_self() is asked again.
@@ -68,38 +68,39 @@ WEFT_TEXT struct weft_worker *weft_switch_finish(void) {
             park_commit(w, t);
             break;
         case WEFT_AFTER_EXIT:
-            weft_task_ended(w, t);
+            weft_context_fini(&w->dying);
+            weft_stack_put(w, &w->dead_stack, w->dead_pooled);
             break;
     }
     return w;
 }
 
-/* Leaves the running task for `n`, or for the native stack with `n` (which may
- * be NULL) as what it is to run. */
+/* Makes `n` what runs next on `w` and returns its context; the native one, where
+ * `n` (which may be NULL) is what it is to run next, if it cannot be switched to
+ * from here. */
+static WEFT_ALWAYS_INLINE struct weft_context *aim_at(struct weft_worker *w,
+                                                      struct weft_task *n) {
+    struct weft_processor *p = weft_worker_processor(w);
+    if (n == NULL || n->bound != NULL ||
+        (WEFT_UNLIKELY(weft_task_is_fresh(n)) && !weft_task_equip(p, n))) {
+        w->next = n;
+        atomic_store_explicit(&w->task, NULL, memory_order_relaxed);
+        return &w->native;
+    }
+    weft_task_become(n, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
+    atomic_store_explicit(&w->task, n, memory_order_relaxed);
+    weft_slice_begin(p, n);
+    return &n->context;
+}
+
+/* Leaves the running task for `n`. */
 static struct weft_worker *switch_to(struct weft_worker *w, struct weft_task *n,
                                      enum weft_after after) {
     struct weft_task *t = weft_worker_task(w);
-    struct weft_context *to;
     w->left = t;
     w->after = after;
-    if (n == NULL || n->bound != NULL ||
-        (WEFT_UNLIKELY(weft_task_is_fresh(n)) &&
-         !weft_task_equip(weft_worker_processor(w), n))) {
-        w->next = n;
-        atomic_store_explicit(&w->task, NULL, memory_order_relaxed);
-        to = &w->native;
-    } else {
-        weft_task_become(n, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
-        atomic_store_explicit(&w->task, n, memory_order_relaxed);
-        weft_slice_begin(weft_worker_processor(w), n);
-        to = &n->context;
-    }
-    if (after == WEFT_AFTER_EXIT) {
-        if (WEFT_UNLIKELY(t->keep_fp)) {
-            weft_context_exit_fp(&t->context, to);
-        }
-        weft_context_exit(&t->context, to);
-    } else if (WEFT_UNLIKELY(t->keep_fp)) {
+    struct weft_context *to = aim_at(w, n);
+    if (WEFT_UNLIKELY(t->keep_fp)) {
         weft_context_switch_fp(&t->context, to);
     } else {
         weft_context_switch(&t->context, to);
@@ -150,25 +151,40 @@ static WEFT_ALWAYS_INLINE void run_body(struct weft_task *t) {
     }
 }
 
-/* `t`, which runs, has ended. Returns the next task if it has not begun yet: it
- * goes on in this very frame, as if the stack had been its own, so that tasks
- * which are made in numbers and do not wait cost no change of stacks. Any other
- * is switched to, and this does not return. */
+/* `t`, which runs, has ended: it is dead from here on, its joiner wakes, and its
+ * record may be used again. What is left is the stack, on which this still runs;
+ * the worker keeps it. The joiner is awake before a successor is picked, so it
+ * may be the one; were it the other way round, each task that ends would start
+ * another, and a tree of tasks grow in breadth.
+ *
+ * Returns the next task if it has not begun yet: it goes on in this very frame,
+ * as if the stack had been its own, so that tasks which are made in numbers and
+ * do not wait cost no change of stacks. Any other is switched to, and this does
+ * not return. */
 static struct weft_task *succeed(struct weft_worker *w, struct weft_task *t) {
     struct weft_processor *p = weft_worker_processor(w);
-    struct weft_task *n = weft_pick(p);
-    if (n == NULL || !weft_task_is_fresh(n) || !n->pooled || !t->pooled ||
-        t->keep_fp) {
-        switch_to(w, n, WEFT_AFTER_EXIT);
-        __builtin_unreachable();
-    }
-    n->stack = t->stack;
+    bool keep_fp = t->keep_fp;
+    w->dead_pooled = t->pooled;
+    w->dead_stack = t->stack;
+    weft_context_inherit(&w->dying, &t->context);
     t->stack.slot = NULL;
-    weft_context_inherit(&n->context, &t->context);
+    atomic_store_explicit(&w->task, NULL, memory_order_relaxed);
+    weft_task_ended(w, t);
+    struct weft_task *n = weft_pick(p);
+    if (n == NULL || !weft_task_is_fresh(n) || !n->pooled || !w->dead_pooled ||
+        keep_fp) {
+        struct weft_context *to = aim_at(w, n);
+        w->after = WEFT_AFTER_EXIT;
+        if (WEFT_UNLIKELY(keep_fp)) {
+            weft_context_exit_fp(&w->dying, to);
+        }
+        weft_context_exit(&w->dying, to);
+    }
+    n->stack = w->dead_stack;
+    weft_context_inherit(&n->context, &w->dying);
     weft_task_become(n, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
     atomic_store_explicit(&w->task, n, memory_order_relaxed);
     weft_slice_begin(p, n);
-    weft_task_ended(w, t);
     return n;
 }
 
@@ -261,7 +277,14 @@ WEFT_TEXT void weft_preempt_enable(void) {
     }
 }
 
-static int park(uint64_t deadline, const char *why, bool cancellable) {
+/* What is peculiar about a wait. */
+enum {
+    CANCELLABLE = 1,
+    FOR_AN_END = 2, /* another task's, which may not have begun */
+};
+
+static WEFT_ALWAYS_INLINE int park(uint64_t deadline, const char *why,
+                                   unsigned how) {
     struct weft_worker *w = weft_enter();
     int result = 0;
     if (WEFT_UNLIKELY(w == NULL || weft_worker_task(w) == NULL)) {
@@ -270,7 +293,7 @@ static int park(uint64_t deadline, const char *why, bool cancellable) {
     struct weft_task *t = weft_worker_task(w);
     /* Relaxed: weft_cancel() sets it and then gives a token, which is taken
      * with acquire; so a park that misses it here ends at once. */
-    if (cancellable &&
+    if ((how & CANCELLABLE) != 0 &&
         atomic_load_explicit(&t->cancelled, memory_order_relaxed) != 0) {
         result = -ECANCELED;
     } else if (atomic_load_explicit(&t->token, memory_order_relaxed) ==
@@ -285,14 +308,18 @@ static int park(uint64_t deadline, const char *why, bool cancellable) {
                     "weft_preempt_disable()",
                     weft_task_name(t), why);
             }
+            if ((how & FOR_AN_END) != 0) {
+                weft_worker_processor(w)->newest_first = true;
+            }
             atomic_store_explicit(&t->why, why, memory_order_relaxed);
             w = weft_switch_away(w, WEFT_AFTER_PARK);
             atomic_store_explicit(&t->why, NULL, memory_order_relaxed);
             if (deadline != WEFT_FOREVER && !weft_timer_disarm(t)) {
                 result = -ETIMEDOUT;
             }
-            if (cancellable && atomic_load_explicit(
-                                   &t->cancelled, memory_order_relaxed) != 0) {
+            if ((how & CANCELLABLE) != 0 &&
+                atomic_load_explicit(&t->cancelled, memory_order_relaxed) !=
+                    0) {
                 result = -ECANCELED;
             }
         }
@@ -309,9 +336,13 @@ static int park(uint64_t deadline, const char *why, bool cancellable) {
 }
 
 WEFT_TEXT int weft_park(uint64_t deadline, const char *why) {
-    return park(deadline, why, true);
+    return park(deadline, why, CANCELLABLE);
+}
+
+WEFT_TEXT int weft_park_for_end(uint64_t deadline) {
+    return park(deadline, "join", CANCELLABLE | FOR_AN_END);
 }
 
 WEFT_TEXT int weft_park_uncancellable(uint64_t deadline, const char *why) {
-    return park(deadline, why, false);
+    return park(deadline, why, 0);
 }

@@ -144,6 +144,13 @@ static struct weft_task *steal(struct weft_worker *w,
             }
             struct weft_task *t =
                 weft_node_task(weft_local_steal(&p->queue, &from->queue));
+            if (t == NULL) {
+                t = weft_node_task(weft_brood_steal(&from->brood));
+                if (t != NULL) {
+                    p->newest_first = true; /* it is of a tree */
+                    weft_count(&p->adopted);
+                }
+            }
             if (t == NULL && pass == STEAL_PASSES - 1) {
                 t = steal_slot(from, seqs[at]);
             }

@@ -41,6 +41,11 @@ void weft_thread_enter(struct weft_thread *thread) {
     set_self(thread);
 }
 
+void weft_thread_forget(void) {
+    set_self(NULL);
+    atomic_store_explicit(&weft_asked.threads, 0, memory_order_relaxed);
+}
+
 /* The count goes up first, so that it never counts too few: a poll that misses
  * a note would miss it until the next request. */
 WEFT_TEXT bool weft_thread_ask(struct weft_thread *thread) {

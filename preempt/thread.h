@@ -91,6 +91,10 @@ void weft_thread_enter(struct weft_thread *thread);
  * Context: an entered thread, its gate closed. */
 void weft_thread_leave(void);
 
+/* In the child of a fork(): the only thread there is none of weft's any more,
+ * and nobody is asked. Context: the child's thread, gate open or not. */
+void weft_thread_forget(void);
+
 /* Cooperative mode: leaves a note. False: there is one already, or the thread
  * has left. Context: any thread. */
 bool weft_thread_ask(struct weft_thread *thread);

@@ -16,6 +16,7 @@
  * threads have gone. */
 #define _GNU_SOURCE /* CPU sets */
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -264,13 +265,27 @@ static void see_visitors_off(void) {
     }
 }
 
+/* The child of a fork() has one thread, and of the runtime nothing but its
+ * memory: all calls are from outside there, with no runtime to be found. */
+static void after_fork_in_child(void) {
+    weft_thread_forget();
+    atomic_store_explicit(&current, NULL, memory_order_relaxed);
+    atomic_store_explicit(&visitors, 0, memory_order_relaxed);
+}
+
+static void prepare_process(void) {
+    (void)pthread_atfork(NULL, NULL, after_fork_in_child);
+}
+
 int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg) {
+    static pthread_once_t prepared = PTHREAD_ONCE_INIT;
     struct weft_runtime *rt = NULL;
     /* Acquire: pairs with the release of 0 below, of the runtime before. */
     if (weft_self() != NULL ||
         atomic_exchange_explicit(&running, 1, memory_order_acquire) != 0) {
         return -EALREADY;
     }
+    pthread_once(&prepared, prepare_process);
     int error = new_runtime(config, &rt);
     if (error == 0) {
         struct first first = {fn, arg, rt};

@@ -197,6 +197,12 @@ WEFT_TEXT void weft_task_begin(void *task) {
         weft_leave(w);
         run_body(t);
         w = weft_enter();
+        if (WEFT_UNLIKELY(w == NULL)) {
+            weft_fatal(
+                "task \"%s\" ended in the child of a fork(), where no "
+                "other task runs; call exec or _exit() there",
+                weft_task_name(t));
+        }
         WEFT_CHECK_OP(weft_worker_task(w), ==, t);
         if (weft_gate_is_closed(&t->gate)) {
             weft_fatal(

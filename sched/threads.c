@@ -37,6 +37,22 @@ static void keep_counters(struct weft_worker *w) {
     weft_lock_release(&rt->idle.lock);
 }
 
+/* A value under this key is a worker's thread that has not come to its end. */
+static pthread_key_t unfinished;
+static pthread_once_t unfinished_made = PTHREAD_ONCE_INIT;
+
+static void ended_too_soon(void *worker) {
+    struct weft_task *t = weft_worker_task(worker);
+    weft_fatal(
+        "task \"%s\" ended its OS thread, by pthread_exit() or "
+        "pthread_cancel(); return from the task's function instead",
+        t == NULL ? "?" : weft_task_name(t));
+}
+
+static void make_unfinished(void) {
+    (void)pthread_key_create(&unfinished, ended_too_soon);
+}
+
 static void *thread_main(void *worker) {
     struct weft_worker *w = worker;
     struct weft_runtime *rt = w->runtime;
@@ -58,7 +74,10 @@ static void *thread_main(void *worker) {
     /* Release: pairs with the acquire in start_worker(). */
     atomic_store_explicit(&w->started, 1, memory_order_release);
     weft_futex_wake(&w->started, 1);
+    pthread_once(&unfinished_made, make_unfinished);
+    pthread_setspecific(unfinished, w);
     weft_worker_main(w);
+    pthread_setspecific(unfinished, NULL);
     weft_overflow_thread_fini();
     weft_thread_leave();
     keep_counters(w);

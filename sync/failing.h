@@ -12,6 +12,9 @@ void weft_test_fail_nth(long nth);
 /* Whether the one that was to fail has come. */
 int weft_test_has_failed(void);
 
+/* Whether each mmap() of weft fails from now on. Context: any thread. */
+void weft_test_fail_mmap(int fails);
+
 /* How many allocations there are that nobody has freed. */
 long weft_test_allocated(void);
 

@@ -380,7 +380,7 @@ static void from_outside(void *arg) {
         }
         sum += call.values[which];
     }
-    WEFT_CHECK_OP(sum, ==, 499500);
+    WEFT_CHECK_OP(sum, ==, 4950);
 }
 
 static void *goes_outside(void *arg) {
@@ -393,7 +393,7 @@ static void foreign(void *arg) {
     make((const int[]){0, 0, 0, -1});
     struct weft_task *task = weft_test_spawn(goes_outside, NULL);
     WEFT_CHECK_OP(weft_channel_recv(ch[2], &value), ==, -EPIPE);
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 100; i++) {
         WEFT_CHECK_OP(weft_channel_send(ch[i % 2], &i), ==, 0);
     }
     WEFT_CHECK_OP(weft_channel_close(ch[1]), ==, 0);

@@ -28,8 +28,8 @@ struct weft_task_local {
 /* clang-format on */
 
 /* The calling task's value for `key`, NULL when it has none, and outside a
- * task. Takes a few nanoseconds for each key that the task uses. Context: any
- * thread; does not switch. */
+ * task. The keys that the task uses are looked through one by one.
+ * Context: any thread; does not switch. */
 void *weft_task_local_get(const struct weft_task_local *key);
 
 /* Sets it; NULL means none. The value that was there is the caller's again:

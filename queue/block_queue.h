@@ -43,7 +43,9 @@
  *      (high_water, in whole blocks).
  *
  * A pop moves own, by a plain store; at the end of the block one exchange takes
- * the next, [real, real + block), whatever of it is filled.
+ * the next, [real, real + block), whatever of it is filled. Where nothing is, a
+ * store does: no thief can have seen a tail beyond this real, so none will
+ * exchange it.
  *
  * A steal:
  *   thief                                     owner, meanwhile

@@ -26,7 +26,7 @@ static void finish(struct four *q) {
 }
 
 #define stealable  four_shared
-#define RACE_ITEMS 30000
+#define RACE_ITEMS 20000
 
 /* What is shared after a steal may be older than what was stolen. */
 #define THIEVES_SEE_ORDER false

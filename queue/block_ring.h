@@ -22,7 +22,8 @@
 /* What does not depend on the capacity: three cache lines, slots follow. */
 struct weft_blocks {
     /* Any thread, atomic: steal << 32 | real, as in struct weft_ring. Changed
-     * only by compare-and-exchange; by the owner once a block. */
+     * by compare-and-exchange, by the owner once a block; while there is no
+     * node behind real, by the owner's store. */
     WEFT_CACHE_ALIGNED _Atomic uint64_t head;
 
     /* Written by the owner; any thread reads it. */
@@ -180,20 +181,34 @@ static WEFT_ALWAYS_INLINE uint32_t weft_blocks_push_batch(
  * whether it is filled, begun or to come. False: there is no node. */
 static WEFT_ALWAYS_INLINE bool weft_blocks_next(struct weft_blocks *ring,
                                                 uint32_t block, uint32_t tail) {
-    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    /* Acquire, also where the exchange fails: pairs as in weft_blocks_oldest(),
+     * which will read what is stored below and not the thief's release. */
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
     uint32_t real, steal;
-    do {
+    for (;;) {
         real = weft_ring_head_real(head);
         steal = weft_ring_head_steal(head);
         if (WEFT_LIKELY(steal == real)) {
             steal = real + block;
+            if (real == tail) {
+                /* No thief can exchange this head: it would have to have seen
+                 * a tail beyond real, which will be there, by a release, only
+                 * after this store. */
+                atomic_store_explicit(&ring->head,
+                                      weft_ring_pack(steal, real + block),
+                                      memory_order_relaxed);
+                break;
+            }
         }
-        /* Relaxed: it publishes nothing. What the slots hold the owner wrote
-         * itself, and a thief that meets this head with an older tail takes it
-         * for an empty ring. */
-    } while (WEFT_UNLIKELY(!atomic_compare_exchange_weak_explicit(
-        &ring->head, &head, weft_ring_pack(steal, real + block),
-        memory_order_relaxed, memory_order_relaxed)));
+        /* Not release: it publishes nothing. What the slots hold the owner
+         * wrote itself, and a thief that meets this head with an older tail
+         * takes it for an empty ring. */
+        if (WEFT_LIKELY(atomic_compare_exchange_weak_explicit(
+                &ring->head, &head, weft_ring_pack(steal, real + block),
+                memory_order_acquire, memory_order_acquire))) {
+            break;
+        }
+    }
     weft_blocks_set(&ring->own, real);
     weft_blocks_set(&ring->end, real + block);
     return real != tail;

@@ -2,7 +2,7 @@
 
 load(":aarch64.bzl", "aarch64_cross")
 load(":offline.bzl", "offline_rules")
-load(":system_libs.bzl", "system_benchmark", "system_cmocka", "system_llhttp")
+load(":system_libs.bzl", "system_benchmark", "system_cmocka", "system_llhttp", "system_peers")
 
 def weft_deps():
     offline_rules()
@@ -14,3 +14,5 @@ def weft_deps():
         system_llhttp(name = "llhttp")
     if not native.existing_rule("aarch64_cross"):
         aarch64_cross(name = "aarch64_cross")
+    if not native.existing_rule("peer_ck"):
+        system_peers()

@@ -50,3 +50,41 @@ cc_library(
 """)
 
 system_llhttp = repository_rule(implementation = _llhttp_impl, local = True)
+
+def _package_impl(rctx):
+    _find(rctx, rctx.attr.header, rctx.attr.apt, [
+        "/usr/include/" + rctx.attr.header,
+        "/usr/local/include/" + rctx.attr.header,
+    ])
+    rctx.file("BUILD", """
+load("@rules_cc//cc:defs.bzl", "cc_library")
+cc_library(
+    name = "%s",
+    linkopts = %s,
+    visibility = ["//visibility:public"],
+)
+""" % (rctx.name.split("~")[-1].split("+")[-1], rctx.attr.linkopts))
+
+# A library of Debian's that only a bench needs: @<name>//:<name>. Looked for
+# when something is built that wants it.
+system_package = repository_rule(
+    implementation = _package_impl,
+    local = True,
+    attrs = {
+        "apt": attr.string(mandatory = True),
+        "header": attr.string(mandatory = True),
+        "linkopts": attr.string_list(),
+    },
+)
+
+# Peers of //bench:queue_peers_bench.
+PEER_PACKAGES = {
+    "peer_boost": ("libboost-dev", "boost/lockfree/queue.hpp", []),
+    "peer_ck": ("libck-dev", "ck_ring.h", ["-lck"]),
+    "peer_moodycamel": ("libconcurrentqueue-dev", "concurrentqueue/concurrentqueue.h", []),
+    "peer_tbb": ("libtbb-dev", "tbb/concurrent_queue.h", ["-ltbb"]),
+}
+
+def system_peers():
+    for name, (apt, header, linkopts) in PEER_PACKAGES.items():
+        system_package(name = name, apt = apt, header = header, linkopts = linkopts)

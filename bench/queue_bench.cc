@@ -3,6 +3,11 @@
  * (what one is: bench/queue_loops.h).
  *
  *     bazel run -c opt //bench:queue_bench
+ *     bazel run -c opt //bench:queue_peers_bench    beside Debian's libck-dev,
+ *         libconcurrentqueue-dev, libboost-dev, libtbb-dev
+ *
+ * Repetitions of all are interleaved, so that ratios survive a busy machine;
+ * read the medians.
  *
  * Surprising would be: push_pop of `lockfree` far above one atomic exchange of
  * the machine (5 to 6 ns here) and a nanosecond or two; `local` more than a
@@ -12,6 +17,7 @@
 #include <benchmark/benchmark.h>
 
 #include <string>
+#include <vector>
 
 #include "weft/bench/queue_loops.h"
 
@@ -64,14 +70,24 @@ void AddGlobal(const global_loops &q) {
 }  // namespace
 
 int main(int argc, char **argv) {
+    std::vector<char *> args(argv, argv + argc);
+    static char interleave[] = "--benchmark_enable_random_interleaving=true";
+    args.insert(args.begin() + 1, interleave);
+    args.push_back(nullptr);
+    argv = args.data();
+    argc++;
     AddAll(weft_ring_loops);
     AddAll(weft_local_loops);
     AddAll(weft_block_loops);
     AddGlobal(weft_global_loops);
     AddGlobal(weft_lockfree_global_loops);
     AddAll(weft_mutex_loops);
-#ifdef WEFT_BENCH_CK
+#ifdef WEFT_BENCH_PEERS
     AddAll(weft_ck_loops);
+    AddAll(weft_moody_loops);
+    AddAll(weft_boost_loops);
+    AddAll(weft_tbb_loops);
+    AddAll(weft_deque_loops);
 #endif
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) {

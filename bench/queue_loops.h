@@ -32,7 +32,13 @@ extern const struct queue_loops weft_local_loops; /* counted, 256 slots */
 extern const struct queue_loops weft_ring_loops;  /* without counters */
 extern const struct queue_loops weft_block_loops; /* 256 slots, blocks of 16 */
 extern const struct queue_loops weft_mutex_loops; /* a pthread mutex's array */
+
+/* Peers, of //bench:queue_peers_bench. */
 extern const struct queue_loops weft_ck_loops;    /* Concurrency Kit, SPMC */
+extern const struct queue_loops weft_moody_loops; /* moodycamel, tokens, bulk */
+extern const struct queue_loops weft_boost_loops; /* boost::lockfree::queue */
+extern const struct queue_loops weft_tbb_loops;   /* oneTBB concurrent_queue */
+extern const struct queue_loops weft_deque_loops; /* std::deque and a mutex */
 
 /* A global queue: one op is a push and a pop. */
 struct global_loops {

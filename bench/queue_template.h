@@ -9,7 +9,8 @@
  *     SHARES, queue_share(q)   owner; optional: what it holds can be stolen
  *     LOOPS, NAME              what to call the table
  *
- * A node here is never looked into. */
+ * A node here is never looked into. C11, or C++23, which has C's atomics: peers
+ * are templates. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -101,8 +102,8 @@ static double steal_half(uint64_t ops) {
 
 struct work {
     uint64_t ops;
-    _Atomic uint64_t turn; /* even: the owner fills; odd: the thief empties */
-    _Atomic bool done;
+    _Atomic(uint64_t) turn; /* even: the owner fills; odd: the thief empties */
+    _Atomic(bool) done;
     uint64_t spent;
 };
 
@@ -115,7 +116,7 @@ static void wait_turn(struct work *work, uint64_t turn) {
 }
 
 static void other_owner(void *arg) {
-    struct work *work = arg;
+    struct work *work = (struct work *)arg;
     uint64_t turn = 0;
     for (uint64_t i = 0; i < work->ops; i += SLOTS, turn += 2) {
         wait_turn(work, turn);
@@ -125,7 +126,7 @@ static void other_owner(void *arg) {
 }
 
 static void other_thief(void *arg) {
-    struct work *work = arg;
+    struct work *work = (struct work *)arg;
     uint64_t turn = 1;
     for (uint64_t i = 0; i < work->ops; i += SLOTS, turn += 2) {
         wait_turn(work, turn);
@@ -146,7 +147,7 @@ static double steal_other(uint64_t ops) {
 
 /* A thief as the scheduler has them: a steal, the catch is run, a pause. */
 static void mixed_thief(void *arg) {
-    struct work *work = arg;
+    struct work *work = (struct work *)arg;
     /* Acquire: pairs with the release in mixed_owner(). */
     while (!atomic_load_explicit(&work->done, memory_order_acquire)) {
         if (queue_steal(&right, &left) != NULL) {
@@ -160,7 +161,7 @@ static void mixed_thief(void *arg) {
 }
 
 static void mixed_owner(void *arg) {
-    struct work *work = arg;
+    struct work *work = (struct work *)arg;
     uint32_t bits = 1;
     for (uint64_t i = 0; i < work->ops; i++) {
         bits = bits * 1664525u + 1013904223u;
@@ -181,7 +182,7 @@ static double mixed(uint64_t ops) {
 }
 
 static void stream_owner(void *arg) {
-    struct work *work = arg;
+    struct work *work = (struct work *)arg;
     for (uint64_t i = 0; i < work->ops; i++) {
         uint32_t rounds = 0;
         while (!queue_push(&left, &nodes[i % SLOTS])) {
@@ -192,7 +193,7 @@ static void stream_owner(void *arg) {
 }
 
 static void stream_thief(void *arg) {
-    struct work *work = arg;
+    struct work *work = (struct work *)arg;
     uint32_t rounds = 0;
     for (uint64_t got = 0; got < work->ops;) {
         if (queue_steal(&right, &left) == NULL) {

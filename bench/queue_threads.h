@@ -41,11 +41,11 @@ struct bench_pair {
     void (*partner)(void *arg);
     void *arg;
     const cpu_set_t *all;
-    _Atomic int ready; /* set by the partner: 1 go, -1 no second CPU */
+    _Atomic(int) ready; /* set by the partner: 1 go, -1 no second CPU */
 };
 
 static inline void *bench_partner_main(void *arg) {
-    struct bench_pair *pair = arg;
+    struct bench_pair *pair = (struct bench_pair *)arg;
     bool pinned = bench_pin(pair->all, 1);
     /* Release: pairs with the acquire in bench_pair_run(). */
     atomic_store_explicit(&pair->ready, pinned ? 1 : -1, memory_order_release);

@@ -19,16 +19,13 @@
 #include "weft/queue/lockfree_ring.h"
 #include "weft/queue/node.h"
 
-/* What does not depend on the capacity: three cache lines, slots follow. */
 struct weft_blocks {
     /* Any thread, atomic: steal << 32 | real, as in struct weft_ring. Changed
      * by compare-and-exchange, by the owner once a block; while there is no
      * node behind real, by the owner's store. */
     WEFT_CACHE_ALIGNED _Atomic uint64_t head;
-
     /* Written by the owner; any thread reads it. */
     WEFT_CACHE_ALIGNED _Atomic uint32_t tail;
-
     /* Written by the owner; any thread samples own and end for a length. The
      * owner's block is [own, end). Not in tail's line: thieves that look at
      * tail would make each pop pay for its store. */
@@ -53,13 +50,13 @@ static WEFT_ALWAYS_INLINE void weft_blocks_set(_Atomic uint32_t *word,
     atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
-/* Is index `a` before `b`? They are less than 2^31 apart. */
+/* Is index `a` before `b`? */
 static WEFT_ALWAYS_INLINE bool weft_blocks_before(uint32_t a, uint32_t b) {
     return (int32_t)(a - b) < 0;
 }
 
-/* Makes the ring empty; `index` is its first one, 0 but for tests of the wrap-
- * around. Context: nobody else looks at the ring yet. */
+/* Makes the ring empty; `index` is its first one. Context: nobody else looks.
+ */
 static WEFT_ALWAYS_INLINE void weft_blocks_init(struct weft_blocks *ring,
                                                 uint32_t block,
                                                 uint32_t index) {
@@ -327,12 +324,10 @@ static WEFT_ALWAYS_INLINE uint32_t weft_blocks_half(struct weft_blocks *ring,
                                                     uint64_t *head) {
     *head = atomic_load_explicit(&ring->head, memory_order_relaxed);
     uint32_t real = weft_ring_head_real(*head);
-    if (weft_ring_head_steal(*head) != real) {
-        return 0;
-    }
     /* Acquire: pairs with the release in weft_blocks_publish(). */
     uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
-    if (!weft_blocks_before(real, tail)) {
+    if (weft_ring_head_steal(*head) != real ||
+        !weft_blocks_before(real, tail)) {
         return 0;
     }
     uint32_t count = tail - real;
@@ -445,8 +440,7 @@ static WEFT_ALWAYS_INLINE struct weft_node *weft_blocks_steal_into(
 /* How many thieves could take: a snapshot. Context: any thread. */
 static WEFT_ALWAYS_INLINE uint32_t
 weft_blocks_shared(const struct weft_blocks *ring, uint32_t capacity) {
-    /* Relaxed, both: the words are of different moments anyhow, and either may
-     * be the older one. What they say is brought into 0 .. capacity. */
+    /* Relaxed, both: as in weft_ring_length(). */
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
     uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     int32_t shared = (int32_t)(tail - weft_ring_head_real(head));
@@ -456,10 +450,9 @@ weft_blocks_shared(const struct weft_blocks *ring, uint32_t capacity) {
     return (uint32_t)shared < capacity ? (uint32_t)shared : capacity;
 }
 
-/* How many can be popped: a snapshot. Context: any thread. */
+/* How many can be popped: a snapshot, relaxed as above. Context: any thread. */
 static WEFT_ALWAYS_INLINE uint32_t weft_blocks_length(
     const struct weft_blocks *ring, uint32_t capacity, uint32_t block) {
-    /* Relaxed: as above. */
     uint32_t own = atomic_load_explicit(&ring->own, memory_order_relaxed);
     uint32_t end = atomic_load_explicit(&ring->end, memory_order_relaxed);
     uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);

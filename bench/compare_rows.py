@@ -120,7 +120,9 @@ def queue(operation, *goals):
     def of(which):
         return Bench("queue_peers_bench", "%s/%s/.*" % (which, operation))
     return one("queue_" + operation, "ns", of("local"),
-               {"block": of("block"), "ring": of("ring"), "ck": of("ck")},
+               {"block": of("block"), "ring": of("lockfree"),
+                "ck": of("ck_ring"), "moodycamel": of("moodycamel"),
+                "tbb": of("tbb"), "deque": of("mutex_deque")},
                *goals)
 
 

@@ -5,6 +5,7 @@ load(":offline.bzl", "offline_rules")
 load(":system_libs.bzl", "system_benchmark", "system_cmocka", "system_llhttp", "system_peers")
 
 def weft_deps():
+    """All repositories that weft's targets load or link, unless they are there."""
     offline_rules()
     if not native.existing_rule("cmocka"):
         system_cmocka(name = "cmocka")

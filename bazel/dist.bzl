@@ -11,7 +11,9 @@ The libraries are built with -c opt and without the command line's own flags,
 whatever the build is that asks for them.
 """
 
-load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain")
+load("@rules_cc//cc:find_cc_toolchain.bzl", "find_cc_toolchain")
+load("@rules_cc//cc/common:cc_common.bzl", "cc_common")
+load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
 
 def _plain_impl(_settings, _attr):
     return {
@@ -46,7 +48,7 @@ def _python(ctx, **kwargs):
     )
 
 def _weft_dist_impl(ctx):
-    cc = find_cpp_toolchain(ctx)
+    cc = find_cc_toolchain(ctx)
     features = cc_common.configure_features(
         ctx = ctx,
         cc_toolchain = cc,
@@ -157,7 +159,7 @@ weft_dist = rule(
 )
 
 def _weft_compiler_impl(ctx):
-    cc = find_cpp_toolchain(ctx)
+    cc = find_cc_toolchain(ctx)
     path = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.write(path, cc.compiler_executable + "\n")
     return [DefaultInfo(files = depset([path]), runfiles = ctx.runfiles([path]))]

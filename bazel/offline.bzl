@@ -12,6 +12,31 @@ cc_toolchain = native.cc_toolchain
 cc_toolchain_suite = native.cc_toolchain_suite
 """
 
+# Names that Bazel 4 has built in and later ones load. A name cannot be defined by
+# itself, so each goes through a function of another file.
+_BUILT_IN = """
+def cc_common_of_bazel():
+    return cc_common
+
+def cc_info_of_bazel():
+    return CcInfo
+"""
+
+_CC_COMMON = """
+load(":built_in.bzl", "cc_common_of_bazel")
+cc_common = cc_common_of_bazel()
+"""
+
+_CC_INFO = """
+load(":built_in.bzl", "cc_info_of_bazel")
+CcInfo = cc_info_of_bazel()
+"""
+
+_FIND_TOOLCHAIN = """
+load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain")
+find_cc_toolchain = find_cpp_toolchain
+"""
+
 _RULES_JAVA_DEFS = """
 java_import = native.java_import
 java_runtime = native.java_runtime
@@ -54,9 +79,20 @@ def offline_rules():
     _maybe("rules_cc", files = {
         "BUILD": "",
         "cc/BUILD": "",
+        "cc/common/BUILD": "",
+        "cc/common/built_in.bzl": _BUILT_IN,
+        "cc/common/cc_common.bzl": _CC_COMMON,
+        "cc/common/cc_info.bzl": _CC_INFO,
         "cc/defs.bzl": _RULES_CC_DEFS,
+        "cc/find_cc_toolchain.bzl": _FIND_TOOLCHAIN,
         "cc/private/toolchain/BUILD": "",
         "cc/private/toolchain/unix_cc_toolchain_config.bzl": _UNIX_CONFIG,
+    })
+    _maybe("rules_shell", files = {
+        "BUILD": "",
+        "shell/BUILD": "",
+        "shell/sh_binary.bzl": "sh_binary = native.sh_binary\n",
+        "shell/sh_test.bzl": "sh_test = native.sh_test\n",
     })
     _maybe("rules_java", files = {"BUILD": "", "java/BUILD": "", "java/defs.bzl": _RULES_JAVA_DEFS})
     _maybe(

@@ -234,11 +234,18 @@ WEFT_TEXT void weft_wake(struct weft_runtime *rt) {
         /* No searcher came of it, but others may have seen the 1 above and
          * relied on it: who made work meanwhile, or became a spare. The fence
          * pairs with theirs (the one above, and sleep_as_spare()'s): either
-         * they see the count go back, or this sees the spare and tries again. */
+         * they see the count go back, or this sees the work, or the spare and
+         * tries again. */
         atomic_fetch_sub_explicit(&rt->idle.searching, 1, memory_order_relaxed);
         atomic_thread_fence(memory_order_seq_cst);
         if (atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) == 0 &&
             !resume_bound(rt)) {
+            /* Only who sleeps in the poller is left. start_searcher() woke it,
+             * but work that came since, from one who saw the 1, may have come
+             * after it fell asleep again. */
+            if (weft_anything_waiting(rt)) {
+                weft_poller_kick(&rt->poller);
+            }
             return;
         }
     }

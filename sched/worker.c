@@ -97,6 +97,12 @@ static void stop_searching(struct weft_worker *w) {
                               memory_order_relaxed);
 }
 
+static void start_searching(struct weft_worker *w) {
+    w->searching = true;
+    atomic_fetch_add_explicit(&w->runtime->idle.searching, 1,
+                              memory_order_relaxed);
+}
+
 static bool may_search(struct weft_worker *w) {
     struct weft_runtime *rt = w->runtime;
     if (w->searching) {
@@ -109,8 +115,7 @@ static bool may_search(struct weft_worker *w) {
         busy) {
         return false;
     }
-    w->searching = true;
-    atomic_fetch_add_explicit(&rt->idle.searching, 1, memory_order_relaxed);
+    start_searching(w);
     return true;
 }
 
@@ -242,6 +247,10 @@ static bool go_idle(struct weft_worker *w, struct weft_processor *p) {
         p = weft_idle_pop(rt);
         if (p != NULL) {
             weft_processor_take(w, p);
+            /* However many search: what was seen may lie in another's queue.
+             * Else the worker would come back here again and again until that
+             * one's thread, which may have no CPU, has gone on. */
+            start_searching(w);
             return true;
         }
     }

@@ -7,12 +7,18 @@
  *     2. old == SLEEPER: wake          b. sleep while the word is SLEEPER
  *                                      c. else: value = word; word = 0
  *
+ *     0 ------- giver -> value     SLEEPER - giver -> value, and a wake-up
+ *     0 ------- owner -> SLEEPER   SLEEPER - owner -> 0, at a deadline
+ *     value --- owner -> 0         who may move the word; all but the last
+ *                                  by read-modify-write
+ *
  * 1 before a: the CAS fails and the owner goes to c at once. 1 after a: the
  * giver sees SLEEPER and wakes; if the owner has not begun to sleep, the kernel
  * finds that the word is not SLEEPER any more and does not let it. A time-out
  * takes SLEEPER back by CAS; where that fails, 1 was first and c follows. After
  * 1 the giver does nothing but wake the address: a late wake-up is one that
- * nobody needed. tests/model/handover_model_test.c runs this file in all interleavings.
+ * nobody needed. tests/model/handover_model_test.c runs this file in every
+ * interleaving.
  *
  * The kernel looks at 32 bits, the half of the word that is 1 in SLEEPER and,
  * by the alignment, in no value.

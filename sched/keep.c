@@ -41,6 +41,17 @@
  * runnable, bound to it, and it sleeps until a processor is given to it. So
  * whoever closes an open gate looks at the word: weft_enter() does both.
  *
+ * The word `retake`, and who may move it:
+ *
+ *     NONE --- monitor -----> ASKED   by CAS; the worker waits while it is so
+ *     ASKED -- monitor -----> TAKEN   gate open: the processor is the monitor's
+ *     ASKED -- monitor -----> NONE    gate closed: the worker keeps it
+ *     NONE --- the worker --> TAKEN   by CAS, in weft_blocking()
+ *     TAKEN -- the worker --> NONE    when it next closes its gate; then it asks
+ *                                     for a processor
+ *
+ * tests/model/retake_model_test.c runs them in every order.
+ *
  * weft_blocking() says TAKEN itself, NONE -> TAKEN by CAS: neither of the two
  * may write over what the other has just written. An ASKED that was lost would
  * let the worker go on with a processor that is being taken; a TAKEN that was

@@ -11,10 +11,11 @@
  *        and a spare worker gets the           work there: takes a processor
  *        processor                             from the idle list again
  *
- * The fences make one of the two see the other. At most one worker is woken at
- * a time; a searcher that finds work wakes the next (worker.c). A task put into
- * an empty slot wakes nobody: its processor will run it sooner than another
- * could be woken; should its task overstay, the monitor wakes somebody.
+ * The fences make one of the two see the other; tests/model/idle_model_test.c
+ * runs both in every order. At most one worker is woken at a time; a searcher
+ * that finds work wakes the next (worker.c). A task put into an empty slot wakes
+ * nobody: its processor will run it sooner than another could be woken; should
+ * its task overstay, the monitor wakes somebody.
  *
  * Where there are no spares, because as many threads as may be are asleep with
  * their tasks, one of those is woken for its task; the rest of the work waits

@@ -321,8 +321,7 @@ void model_await(const volatile uint32_t *word, uint32_t value) {
 int model_futex_wait(const volatile void *word, uint32_t expected, bool timed) {
     uint32_t seen;
     struct thread *t = &threads[model_current];
-    model_step((struct model_step){STEP_FENCE_WORD, (uintptr_t)word >> 3});
-    model_fence_one();
+    model_step((struct model_step){STEP_WRITE, (uintptr_t)word >> 3});
     memcpy(&seen, (const void *)word, sizeof(seen));
     if (model_tracing) {
         model_trace("futex_wait %s: %s", model_name_of(word),
@@ -343,8 +342,7 @@ int model_futex_wait(const volatile void *word, uint32_t expected, bool timed) {
 
 int model_futex_wake(const volatile void *word, int count) {
     int woken = 0;
-    model_step((struct model_step){STEP_FENCE_WORD, (uintptr_t)word >> 3});
-    model_fence_one();
+    model_step((struct model_step){STEP_WRITE, (uintptr_t)word >> 3});
     while (woken < count) {
         int who[MODEL_THREADS], sleepers = 0;
         for (int i = 0; i < MODEL_THREADS; i++) {
@@ -434,6 +432,7 @@ enum model_outcome model_run(const struct model_scenario *of,
                                             (void *)(intptr_t)i);
         }
     }
+    model_name(stacks, sizeof(stacks), "a stack");
     int first = model_current = choose_first();
     weft_switch(&main_sp, threads[first].sp);
     model_current = -1;

@@ -25,7 +25,7 @@ struct model_step {
         STEP_READ,
         STEP_WRITE,
         STEP_FENCE,      /* sequentially consistent */
-        STEP_FENCE_WORD, /* both: such an operation, a futex call */
+        STEP_FENCE_WORD, /* both: such an operation */
         STEP_ALL,        /* depends on everything */
     } kind;
     uintptr_t word;
@@ -72,7 +72,6 @@ uint64_t model_rmw(volatile void *at, unsigned size, int order,
 bool model_compare(volatile void *at, unsigned size, uint64_t *expected,
                    uint64_t desired, int order, int refused, bool weak);
 void model_fence(int order);
-void model_fence_one(void); /* a full one, and no step of its own */
 void model_fence_all(void);
 size_t model_shared(uintptr_t *out, size_t max); /* addresses learnt */
 void model_share(uintptr_t at);

@@ -127,7 +127,7 @@ static bool acquires(int order) {
 }
 
 static void note_use(const char *name, enum model_op op, int order) {
-    if (order == memory_order_relaxed || (name == NULL && op != MODEL_FENCE)) {
+    if (name == NULL && op != MODEL_FENCE) {
         return;
     }
     for (size_t i = 0; i < use_count; i++) {
@@ -143,6 +143,9 @@ static void note_use(const char *name, enum model_op op, int order) {
 
 /* The order that counts: `order`, unless a fault is planted here. */
 static int effective(const volatile void *at, enum model_op op, int order) {
+    if (order == memory_order_relaxed) {
+        return order;
+    }
     const char *name = at == NULL ? NULL : known_name(at, false);
     note_use(name, op, order);
     if (op == planted.op && order == planted.order &&
@@ -477,10 +480,6 @@ void model_fence(int order) {
         t->released = t->now;
         t->now.clock[model_current]++;
     }
-}
-
-void model_fence_one(void) {
-    full_fence(&threads[model_current], model_current);
 }
 
 /* A full fence in every thread, at this moment: twice round, since each gets

@@ -12,6 +12,9 @@ WEFT_MODEL_COPTS = [
     "-DWEFT_TSAN=0",
     "-DWEFT_ASAN=0",
     "-O1",
+    # A fence is "not supported" by the sanitizer; here it is a call as others.
+    "-Wno-tsan",
+    "-Wno-unknown-warning-option",
 ]
 
 # A sanitizer's configuration has hooks of its own.
@@ -34,11 +37,11 @@ def weft_model_library(name, srcs, deps = [], copts = [], **kwargs):
         **kwargs
     )
 
-def weft_model_test(name, deps, **kwargs):
+def weft_model_test(name, deps, copts = [], **kwargs):
     """<name>.c, scenarios and their tests, which are looked into as well."""
     weft_test(
         name = name,
-        copts = WEFT_MODEL_COPTS,
+        copts = WEFT_MODEL_COPTS + copts,
         tags = ["no-qemu"],  # slow there, and the model knows no CPU
         target_compatible_with = WEFT_MODEL_COMPATIBLE,
         deps = [":checker"] + deps,

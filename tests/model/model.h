@@ -28,8 +28,10 @@
  *   be seen so is a failure (race.c);
  * - sequentially consistent operations that are not fences take effect in the
  *   order of execution;
- * - a futex call reads the newest value and is a full fence, as in Linux; what
- *   a plain load that races would return is not asked, the race is the failure;
+ * - a futex call looks at the newest value and orders nothing, though in Linux
+ *   it is a fence: what rests on that is a mistake here;
+ * - what a plain load that races would return is not asked: the race is the
+ *   failure;
  * - signal fences do nothing: nothing is reordered within a thread but what a
  *   view can tell, and handlers are called by the scenario.
  *

@@ -29,16 +29,17 @@ enum {
 };
 
 struct record {
-    uint8_t bytes; /* which of the eight; 0: none */
+    uint8_t bytes; /* which of the eight */
     uint8_t thread;
-    uint8_t access;
+    uint16_t access; /* no padding: records are compared as bytes */
     uint16_t clock;
 };
 
 static struct cell {
     uintptr_t word;
-    unsigned run; /* the cell is empty in any other */
-    unsigned next;
+    unsigned run;         /* the cell is empty in any other */
+    unsigned count, next; /* of the records; and which goes when it is full */
+    struct record *last;  /* the newest */
     struct record kept[KEPT];
 } cells[CELLS];
 static unsigned run = 1;
@@ -131,7 +132,10 @@ static struct cell *cell_of(uintptr_t word) {
     for (uintptr_t i = word * 0x9e3779b97f4a7c15u >> 50;; i++) {
         struct cell *cell = &cells[i % CELLS];
         if (cell->run != run) {
-            *cell = (struct cell){.word = word, .run = run};
+            cell->word = word;
+            cell->run = run;
+            cell->count = cell->next = 0;
+            cell->last = NULL;
         }
         if (cell->word == word) {
             return cell;
@@ -152,13 +156,18 @@ static void access_word(uintptr_t word, uint8_t bytes,
     static const char *const names[] = {"read", "write", "atomic operation"};
     struct cell *cell = cell_of(word);
     const struct model_view *view = model_view_of(model_current);
+    struct record now = {
+        .bytes = bytes,
+        .thread = (uint8_t)model_current,
+        .access = (uint16_t)access,
+        .clock = view->clock[model_current],
+    };
     struct record *mine = NULL;
-    for (int i = 0; i < KEPT; i++) {
+    if (cell->last != NULL && memcmp(cell->last, &now, sizeof(now)) == 0) {
+        return; /* nobody has been here meanwhile */
+    }
+    for (unsigned i = 0; i < cell->count; i++) {
         struct record *old = &cell->kept[i];
-        if (old->bytes == 0) {
-            mine = mine == NULL ? old : mine;
-            continue;
-        }
         if (conflict(old, bytes, access, view)) {
             model_fail(
                 "data race at %s: a %s, and a %s of thread %d that did "
@@ -173,14 +182,11 @@ static void access_word(uintptr_t word, uint8_t bytes,
         }
     }
     if (mine == NULL) {
-        mine = &cell->kept[cell->next++ % KEPT];
+        mine = cell->count < KEPT ? &cell->kept[cell->count++]
+                                  : &cell->kept[cell->next++ % KEPT];
     }
-    *mine = (struct record){
-        .bytes = bytes,
-        .thread = (uint8_t)model_current,
-        .access = (uint8_t)access,
-        .clock = view->clock[model_current],
-    };
+    *mine = now;
+    cell->last = mine;
 }
 
 void model_access(const volatile void *at, size_t size,

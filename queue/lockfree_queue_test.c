@@ -120,7 +120,7 @@ static void overflow_during_a_steal_gives_away_the_node_alone(void **state) {
     uint32_t first = 0;
     four_init(&q);
     fill(&q, 4);
-    assert_int_equal(weft_ring_claim(&q.ring, 4, 2, &first), 2);
+    assert_int_equal(weft_ring_claim(&q.ring, q.slots, 4, 2, &first), 2);
     /* Two nodes left, but the thief still reads the other two slots. */
     assert_int_equal(four_length(&q), 2);
     assert_false(four_push(&q, &items[4].node));
@@ -139,7 +139,7 @@ static void the_owner_pops_while_a_thief_copies(void **state) {
     uint32_t first = 0;
     four_init_at(&q, UINT32_MAX);
     fill(&q, 4);
-    assert_int_equal(weft_ring_claim(&q.ring, 4, 2, &first), 2);
+    assert_int_equal(weft_ring_claim(&q.ring, q.slots, 4, 2, &first), 2);
     assert_item(four_pop(&q), 2);
     assert_true(four_valid(&q));
     assert_item(four_pop(&q), 3);
@@ -159,7 +159,7 @@ static void a_second_thief_is_turned_away(void **state) {
     four_init(&q);
     four_init(&mine);
     fill(&q, 4);
-    assert_int_equal(weft_ring_claim(&q.ring, 4, 2, &first), 2);
+    assert_int_equal(weft_ring_claim(&q.ring, q.slots, 4, 2, &first), 2);
     assert_null(four_steal_into(&mine, &q, &count));
     assert_int_equal(count, 0);
     assert_int_equal(four_steal(&q, 4, &out), 0);

@@ -297,6 +297,7 @@ static WEFT_ALWAYS_INLINE uint32_t weft_ring_half(struct weft_ring *ring,
 /* Thief, step 1: claims half of what is there, `max` at most. Returns how many
  * and the first index; 0: as weft_ring_half(). */
 static WEFT_ALWAYS_INLINE uint32_t weft_ring_claim(struct weft_ring *ring,
+                                                   const weft_slot *slots,
                                                    uint32_t capacity,
                                                    uint32_t max,
                                                    uint32_t *first) {
@@ -310,6 +311,10 @@ static WEFT_ALWAYS_INLINE uint32_t weft_ring_claim(struct weft_ring *ring,
             count = max;
         }
         uint32_t real = weft_ring_head_real(head);
+        /* On their way while the exchange is. */
+        for (uint32_t i = 0; i < count; i += WEFT_CACHE_LINE / sizeof(*slots)) {
+            __builtin_prefetch(&slots[(real + i) & (capacity - 1)]);
+        }
         /* Relaxed: it publishes nothing (others leave the ring alone until
          * weft_ring_give_back()), and what it read was acquired above. Where
          * tail ran ahead of our head, head has moved and this fails. */
@@ -347,7 +352,7 @@ static WEFT_ALWAYS_INLINE uint32_t weft_ring_steal(struct weft_ring *ring,
                                                    struct weft_batch *out) {
     uint32_t first = 0;
     uint32_t count =
-        max == 0 ? 0 : weft_ring_claim(ring, capacity, max, &first);
+        max == 0 ? 0 : weft_ring_claim(ring, slots, capacity, max, &first);
     if (count == 0) {
         return 0;
     }
@@ -392,7 +397,7 @@ static WEFT_ALWAYS_INLINE struct weft_node *weft_ring_steal_into(
             return NULL;
         }
         if (taken > quick) {
-            taken = weft_ring_claim(from, capacity, room, &first);
+            taken = weft_ring_claim(from, from_slots, capacity, room, &first);
             if (taken == 0) {
                 return NULL;
             }

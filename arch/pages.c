@@ -10,6 +10,7 @@
  * us instead of 0.4, but the memory is seen to be free at once, by whoever
  * watches the process's size or a cgroup's limit. Rejected: MADV_GUARD_REMOVE
  * when a stack is given back; guards are for ever, since stacks are. */
+#define _GNU_SOURCE /* mincore() */
 #include "weft/arch/pages.h"
 
 #include <errno.h>
@@ -121,6 +122,20 @@ int weft_pages_guard(struct weft_pages *pages, void *address, size_t size) {
     }
     atomic_fetch_sub_explicit(&pages->guards, 1, memory_order_relaxed);
     return -ENOMEM;
+}
+
+bool weft_pages_resident(void *address, size_t size) {
+    unsigned char resident[256];
+    size_t pages = size / weft_pages_size();
+    if (pages > sizeof(resident) || mincore(address, size, resident) != 0) {
+        return true;
+    }
+    for (size_t i = 0; i < pages; i++) {
+        if ((resident[i] & 1) != 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void weft_pages_drop(void *address, size_t size) {

@@ -16,7 +16,9 @@
  * all those with a guard lie above it.
  *
  * A class holds `warm_max` warm stacks. What comes back beyond that is trimmed,
- * outside the lock, and then is cold.
+ * outside the lock, and then is cold. Most never had more than their top page:
+ * that is asked first (mincore), since two threads that give pages back at one
+ * time flush the whole TLB of all CPUs each time, pages or no pages.
  *
  * Locks: a class has one; it covers its lists, its slots' state and `made`. No
  * system call is made under it. Two threads that find the class empty may both
@@ -308,10 +310,11 @@ static struct weft_stack_slot *pick(struct pile *pile) {
     return slot;
 }
 
-/* Puts a chain of slots, already FREE, on the cold list. */
+/* Puts a chain of slots on the cold list; `trims` of them lost pages. */
 static void put_cold(struct pile *pile, struct weft_stack_slot *chain,
-                     bool trimmed) {
+                     uint32_t trims) {
     weft_lock_acquire(&pile->lock);
+    pile->trims += trims;
     while (chain != NULL) {
         struct weft_stack_slot *slot = chain;
         chain = slot->next;
@@ -321,7 +324,6 @@ static void put_cold(struct pile *pile, struct weft_stack_slot *chain,
         pile->cold = slot;
         pile->cold_count++;
         pile->taken--;
-        pile->trims += trimmed;
     }
     weft_lock_release(&pile->lock);
 }
@@ -372,7 +374,7 @@ int weft_stack_take_batch(struct weft_stack_pool *pool, size_t size,
         stacks[ready++] = stacks[i];
     }
     if (bare != NULL) {
-        put_cold(pile, bare, false);
+        put_cold(pile, bare, 0);
     }
     return ready > 0 ? (int)ready : -ENOMEM;
 }
@@ -381,6 +383,21 @@ int weft_stack_take(struct weft_stack_pool *pool, size_t size,
                     struct weft_stack *out) {
     int got = weft_stack_take_batch(pool, size, out, 1);
     return got < 0 ? got : 0;
+}
+
+/* Drops what lies below the top pages; returns of how many. */
+static uint32_t trim(struct weft_stack_pool *pool,
+                     struct weft_stack_slot *chain) {
+    uint32_t trims = 0;
+    for (struct weft_stack_slot *slot = chain; slot; slot = slot->next) {
+        char *low = weft_slot_guard(slot) + pool->guard;
+        size_t size = weft_class_size(slot->slab->kind) - pool->page;
+        if (weft_pages_resident(low, size)) {
+            weft_pages_drop(low, size);
+            trims++;
+        }
+    }
+    return trims;
 }
 
 /* Gives back `n` of one class. */
@@ -404,11 +421,7 @@ static void give_run(struct weft_stack_pool *pool, struct pile *pile,
     }
     weft_lock_release(&pile->lock);
     if (WEFT_UNLIKELY(chain != NULL)) {
-        for (struct weft_stack_slot *slot = chain; slot; slot = slot->next) {
-            weft_pages_drop(weft_slot_guard(slot) + pool->guard,
-                            weft_class_size(slot->slab->kind) - pool->page);
-        }
-        put_cold(pile, chain, true);
+        put_cold(pile, chain, trim(pool, chain));
     }
 }
 

@@ -173,6 +173,26 @@ static void trimming_spares_the_top_page(void **state) {
     weft_stack_pool_free(pool);
 }
 
+static void a_stack_that_has_only_its_top_page_is_not_trimmed(void **state) {
+    struct weft_stack_pool *pool =
+        make((struct weft_stack_pool_config){.warm_bytes = CLASS});
+    struct weft_stack stacks[3];
+    struct weft_stack_pool_stats stats;
+    for (int i = 0; i < 3; i++) {
+        stacks[i] = take(pool, CLASS);
+        memset(end_of(&stacks[i]) - 64, 7, 64);
+    }
+    stacks[1].low[0] = 7;
+    weft_stack_give_batch(pool, stacks, 3);
+    assert_int_equal(stacks[1].low[0], 0);
+    weft_stack_pool_stats(pool, &stats);
+    assert_int_equal(stats.free_warm, 1);
+    assert_int_equal(stats.free_cold, 2);
+    assert_in_range(stats.trims, 1, 2); /* 2 where nobody can tell */
+    assert_true(weft_stack_pool_valid(pool));
+    weft_stack_pool_free(pool);
+}
+
 static void batches_mix_sizes_and_lose_none(void **state) {
     struct weft_stack_pool *pool = make((struct weft_stack_pool_config){0});
     struct weft_stack stacks[96];
@@ -438,6 +458,7 @@ int main(void) {
         cmocka_unit_test(the_tops_have_different_colours),
         cmocka_unit_test(the_stack_given_last_is_taken_first),
         cmocka_unit_test(trimming_spares_the_top_page),
+        cmocka_unit_test(a_stack_that_has_only_its_top_page_is_not_trimmed),
         cmocka_unit_test(batches_mix_sizes_and_lose_none),
         cmocka_unit_test(an_address_finds_its_stack),
         cmocka_unit_test(what_is_reserved_can_be_taken_and_no_more_is),

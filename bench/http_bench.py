@@ -3,13 +3,16 @@
 """Drives wrk against the demo server, with and without hogs beside it.
 
     bazel run -c opt //bench:http_bench -- [--rounds 3] [--go] [--threads]
-        [--peer 'NAME=COMMAND'] [--duration 5] [--workers 2]
+        [--peer 'NAME=COMMAND'] [--duration 5] [--workers 2] [--one-core]
+        [--beside-only]
 
 Light: 16 connections that ask /plaintext as fast as they are answered. Hogs: 8
 connections that keep asking /cpu?ms=50, which burns 50 ms in a loop without a
 call. Server, wrk and hogs share this machine, as the peers do: only figures of
 the same run may be compared. A peer's command must print a line that ends in
-http://ADDRESS:PORT/ when it listens, and know both paths.
+http://ADDRESS:PORT/ when it listens, and know both paths. With --one-core each
+server has one worker and the first CPU to itself, and the client the last one:
+then no kernel can help a server by running it beside its hogs.
 
 Prints for each server, median of the rounds (which take turns): requests/s,
 p50 and p99 of the light requests, and how many hogs were answered a second.
@@ -42,13 +45,18 @@ def find(*names):
     sys.exit("http_bench: not found: %s (run it by bazel)" % names[0])
 
 
+def stay_on(cpu):
+    """What a child does before it runs, to stay on `cpu` (None: anywhere)."""
+    return None if cpu is None else lambda: os.sched_setaffinity(0, [cpu])
+
+
 class Server:
-    def __init__(self, name, command, env):
+    def __init__(self, name, command, env, cpu=None):
         self.name = name
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env=dict(os.environ, **env), shell=isinstance(command, str),
-            start_new_session=True)
+            start_new_session=True, preexec_fn=stay_on(cpu))
         self.url = None
         for line in self.process.stdout:
             match = re.search(rb"http://\S+:\d+", line)
@@ -67,11 +75,12 @@ class Server:
             self.process.wait()
 
 
-def wrk(url, connections, seconds, **more):
+def wrk(url, connections, seconds, cpu=None):
     return subprocess.Popen(
         ["wrk", "-t1", "-c%d" % connections, "-d%ds" % seconds, "--latency",
          "--timeout", "30s", url],
-        stdout=subprocess.PIPE, universal_newlines=True, **more)
+        stdout=subprocess.PIPE, universal_newlines=True,
+        preexec_fn=stay_on(cpu))
 
 
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 60e3}
@@ -91,14 +100,14 @@ def read_wrk(process):
             "errors": errors.group(0) if errors else ""}
 
 
-def measure(server, args, with_hogs):
+def measure(server, args, with_hogs, cpu=None):
     hogs = None
     if with_hogs:
         hogs = wrk("%s/cpu?ms=%d" % (server.url, args.ms), args.hogs,
-                   args.duration + 1)
+                   args.duration + 1, cpu)
         time.sleep(0.5)
     result = read_wrk(wrk(server.url + "/plaintext", args.light,
-                          args.duration))
+                          args.duration, cpu))
     result["hogs"] = read_wrk(hogs)["rate"] if hogs else 0.0
     return result
 
@@ -135,7 +144,19 @@ def main():
                         metavar="NAME=COMMAND")
     parser.add_argument("--flag", action="append", default=[],
                         help="one more flag for the server")
+    parser.add_argument("--one-core", action="store_true",
+                        help="one worker on one CPU, the client on another")
+    parser.add_argument("--beside-only", action="store_true",
+                        help="leave out the runs without hogs")
     args = parser.parse_args()
+    server_cpu = client_cpu = None
+    if args.one_core:
+        cpus = sorted(os.sched_getaffinity(0))
+        if len(cpus) < 2:
+            sys.exit("http_bench: --one-core needs two CPUs")
+        server_cpu, client_cpu = cpus[0], cpus[-1]
+        args.workers = 1
+    ways = (True,) if args.beside_only else (False, True)
     if shutil.which("wrk") is None:
         sys.exit("http_bench: wrk is not installed: apt-get install wrk")
 
@@ -158,25 +179,27 @@ def main():
         results = {}
         for _ in range(args.rounds):
             for name, command, env in servers:
-                server = Server(name, command, env)
+                server = Server(name, command, env, server_cpu)
                 try:
-                    for with_hogs in (False, True):
+                    for with_hogs in ways:
                         results.setdefault((name, with_hogs), []).append(
-                            measure(server, args, with_hogs))
+                            measure(server, args, with_hogs, client_cpu))
                 finally:
                     server.stop()
 
     with open("/proc/cpuinfo") as info:
         model = re.search(r"model name\s*: (.*)", info.read())
-    print("# %d connections on /plaintext, %d on /cpu?ms=%d, %d workers; "
+    print("# %d connections on /plaintext, %d on /cpu?ms=%d, %d workers%s; "
           "median of %d rounds of %d s; %d CPUs (%s), load %.1f" %
-          (args.light, args.hogs, args.ms, args.workers, args.rounds,
+          (args.light, args.hogs, args.ms, args.workers,
+           ", server and client on a CPU each" if args.one_core else "",
+           args.rounds,
            args.duration, os.cpu_count(),
            model.group(1) if model else "unknown", os.getloadavg()[0]))
     print("%-10s %-6s %12s %10s %10s %8s" %
           ("server", "hogs", "requests/s", "p50 ms", "p99 ms", "hogs/s"))
     for name, _, _ in servers:
-        for with_hogs in (False, True):
+        for with_hogs in ways:
             rows = results[(name, with_hogs)]
             middle = {key: statistics.median(row[key] for row in rows)
                       for key in ("rate", "p50", "p99", "hogs")}

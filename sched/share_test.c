@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How light tasks and hogs share a processor, on a clock of the test's own.
  * share.c has the constants: light tasks earn a quarter of the hogs' time, up
- * to 0.45 ms, may owe as much, and have a burst of 0.35 ms beyond what they own.
+ * to 0.45 ms, may owe as much, and have a burst of 0.35 ms beyond what they
+ * own.
  */
 #include <setjmp.h>
 #include <stdarg.h>

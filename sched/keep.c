@@ -47,8 +47,8 @@
  *     ASKED -- monitor -----> TAKEN   gate open: the processor is the monitor's
  *     ASKED -- monitor -----> NONE    gate closed: the worker keeps it
  *     NONE --- the worker --> TAKEN   by CAS, in weft_blocking()
- *     TAKEN -- the worker --> NONE    when it next closes its gate; then it asks
- *                                     for a processor
+ *     TAKEN -- the worker --> NONE    when it next closes its gate; then it
+ *                                     asks for a processor
  *
  * tests/model/retake_model_test.c runs them in every order.
  *

@@ -17,8 +17,9 @@
  *
  * A class holds `warm_max` warm stacks. What comes back beyond that is trimmed,
  * outside the lock, and then is cold. Most never had more than their top page:
- * that is asked first (mincore), since two threads that give pages back at one
- * time flush the whole TLB of all CPUs each time, pages or no pages.
+ * that is asked first (mincore, and where few are deep not of each), since two
+ * threads that give pages back at one time flush the whole TLB of all CPUs each
+ * time, pages or no pages.
  *
  * Locks: a class has one; it covers its lists, its slots' state and `made`. No
  * system call is made under it. Two threads that find the class empty may both
@@ -58,6 +59,8 @@
 #endif
 
 #define FIRST_SLAB ((size_t)1 << 20)
+
+enum { SHALLOW_RUN = 64, SHALLOW_SKIP = 16 }; /* see trim() */
 
 /* Instrumented frames are two to four times as large. */
 #define SANITIZED (WEFT_ASAN || WEFT_TSAN)
@@ -385,18 +388,31 @@ int weft_stack_take(struct weft_stack_pool *pool, size_t size,
     return got < 0 ? got : 0;
 }
 
-/* Drops what lies below the top pages; returns of how many. */
-static uint32_t trim(struct weft_stack_pool *pool,
+/* Drops what lies below the top pages; returns of how many stacks. Where the last
+ * SHALLOW_RUN had nothing there, one in SHALLOW_SKIP is asked: what is missed
+ * then is, on the average, no more than the top pages that stay anyway. */
+static uint32_t trim(struct weft_stack_pool *pool, struct pile *pile,
                      struct weft_stack_slot *chain) {
     uint32_t trims = 0;
+    uint32_t shallow =
+        atomic_load_explicit(&pile->shallow, memory_order_relaxed);
     for (struct weft_stack_slot *slot = chain; slot; slot = slot->next) {
         char *low = weft_slot_guard(slot) + pool->guard;
         size_t size = weft_class_size(slot->slab->kind) - pool->page;
-        if (weft_pages_resident(low, size)) {
+        shallow++;
+        if ((shallow < SHALLOW_RUN || shallow % SHALLOW_SKIP == 0) &&
+            weft_pages_resident(low, size)) {
             weft_pages_drop(low, size);
             trims++;
+            shallow = 0;
         }
     }
+    /* Relaxed: a hint; two that count at one time lose a little. */
+    atomic_store_explicit(&pile->shallow,
+                          shallow < SHALLOW_RUN
+                              ? shallow
+                              : SHALLOW_RUN + shallow % SHALLOW_SKIP,
+                          memory_order_relaxed);
     return trims;
 }
 
@@ -421,7 +437,7 @@ static void give_run(struct weft_stack_pool *pool, struct pile *pile,
     }
     weft_lock_release(&pile->lock);
     if (WEFT_UNLIKELY(chain != NULL)) {
-        put_cold(pile, chain, trim(pool, chain));
+        put_cold(pile, chain, trim(pool, pile, chain));
     }
 }
 

@@ -193,6 +193,28 @@ static void a_stack_that_has_only_its_top_page_is_not_trimmed(void **state) {
     weft_stack_pool_free(pool);
 }
 
+static void after_many_shallow_ones_deep_stacks_are_still_trimmed(
+    void **state) {
+    enum { SHALLOW = 300, DEEP = 100 };
+    struct weft_stack_pool *pool =
+        make((struct weft_stack_pool_config){.warm_bytes = CLASS});
+    static struct weft_stack stacks[SHALLOW + DEEP];
+    struct weft_stack_pool_stats stats;
+    for (int i = 0; i < SHALLOW + DEEP; i++) {
+        stacks[i] = take(pool, CLASS);
+    }
+    for (int i = 0; i < SHALLOW + DEEP; i++) {
+        if (i >= SHALLOW) {
+            stacks[i].low[0] = 7;
+        }
+        weft_stack_give(pool, &stacks[i]);
+    }
+    weft_stack_pool_stats(pool, &stats);
+    assert_true(stats.trims >= DEEP - 16); /* one in 16 is asked at first */
+    assert_true(weft_stack_pool_valid(pool));
+    weft_stack_pool_free(pool);
+}
+
 static void batches_mix_sizes_and_lose_none(void **state) {
     struct weft_stack_pool *pool = make((struct weft_stack_pool_config){0});
     struct weft_stack stacks[96];
@@ -459,6 +481,7 @@ int main(void) {
         cmocka_unit_test(the_stack_given_last_is_taken_first),
         cmocka_unit_test(trimming_spares_the_top_page),
         cmocka_unit_test(a_stack_that_has_only_its_top_page_is_not_trimmed),
+        cmocka_unit_test(after_many_shallow_ones_deep_stacks_are_still_trimmed),
         cmocka_unit_test(batches_mix_sizes_and_lose_none),
         cmocka_unit_test(an_address_finds_its_stack),
         cmocka_unit_test(what_is_reserved_can_be_taken_and_no_more_is),

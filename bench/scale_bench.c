@@ -116,7 +116,7 @@ static void sleepers(void *arg) {
     (void)arg;
     double before = cpu_seconds();
     atomic_store_explicit(&waiting, 0, memory_order_relaxed);
-    first_deadline = weft_clock_now() + 8 * WEFT_S;
+    first_deadline = weft_clock_now() + 12 * WEFT_S;
     weft_wait_group_add(&all, MILLION);
     for (intptr_t i = 0; i < MILLION; i++) {
         WEFT_CHECK(weft_go(sleep_once, (void *)i) == 0);

@@ -217,13 +217,13 @@ func parked(row string) {
 	show(row+"_wake", float64(woken.Nanoseconds())/million, "ns")
 }
 
-// Deadlines lie one per microsecond in mixed order, 8 s after the beginning.
+// Deadlines lie one per microsecond in mixed order, 12 s after the beginning.
 func sleepers(row string) {
 	late := make([]int64, million)
 	var waiting atomic.Int64
 	var wg sync.WaitGroup
 	before := cpuSeconds()
-	begin := time.Now().Add(8 * time.Second)
+	begin := time.Now().Add(12 * time.Second)
 	wg.Add(million)
 	for i := 0; i < million; i++ {
 		go func() {

@@ -279,7 +279,7 @@ fn parked(row: String) {
     });
 }
 
-/// Deadlines lie one per microsecond in mixed order, 8 s after the beginning.
+/// Deadlines lie one per microsecond in mixed order, 12 s after the beginning.
 fn sleepers(row: String) {
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
@@ -290,7 +290,7 @@ fn sleepers(row: String) {
         tokio::spawn(async move {
             let waiting = Arc::new(AtomicUsize::new(0));
             let before = cpu_seconds();
-            let begin = Instant::now() + Duration::from_secs(8);
+            let begin = Instant::now() + Duration::from_secs(12);
             let mut handles = Vec::with_capacity(MILLION);
             for i in 0..MILLION {
                 let waiting = waiting.clone();

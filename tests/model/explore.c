@@ -35,14 +35,14 @@ enum {
     STACK = 128 * 1024, /* bytes, a thread's */
 };
 
-enum condition { READY, AWAITS, SLEEPS, DONE };
+enum condition { READY, AWAITS, SPINS, SLEEPS, DONE };
 
 struct thread {
     void *sp;
     enum condition condition;
     struct model_step next; /* what it is about to do */
     uintptr_t word;         /* AWAITS, SLEEPS: where */
-    uint32_t value;         /* AWAITS: what for */
+    uint32_t value;         /* AWAITS: what for; SPINS: stores until then */
     bool timed;             /* SLEEPS: may end by itself */
     int answer;             /* of the sleep */
 };
@@ -57,6 +57,7 @@ static const struct model_scenario *scenario;
 static uint16_t taken[DEPTH], options[DEPTH];
 static int depth, known;
 static int preemptions, stale, spurious, steps;
+static uint32_t stores;
 static unsigned asleep; /* the sleep set */
 static jmp_buf alone;   /* out of set_up() and check() */
 static enum model_outcome outcome;
@@ -199,6 +200,8 @@ static bool can_go_on(const struct thread *t, bool for_no_reason) {
             return true;
         case AWAITS:
             return *(const volatile uint32_t *)t->word == t->value;
+        case SPINS:
+            return t->value != stores;
         case SLEEPS:
             return t->timed || (for_no_reason && model_spurious_left() > 0);
         default:
@@ -217,6 +220,19 @@ static void wake_by_itself(struct thread *t) {
     if (model_tracing) {
         model_trace("sleep ends by itself: %d", t->answer);
     }
+}
+
+/* Who spins goes round again when nobody else can do anything: it may have read
+ * an old value. False: nobody spins. */
+static bool let_spin(void) {
+    bool any = false;
+    for (int i = 0; i < MODEL_THREADS; i++) {
+        if (threads[i].condition == SPINS) {
+            threads[i].condition = READY;
+            any = true;
+        }
+    }
+    return any;
 }
 
 static void stuck(void) {
@@ -258,6 +274,9 @@ static int choose_thread(int self) {
         }
     }
     if (!anybody) {
+        if (let_spin()) {
+            return choose_thread(self);
+        }
         stuck();
     }
     if (count == 0) {
@@ -316,6 +335,21 @@ void model_await(const volatile uint32_t *word, uint32_t value) {
     t->value = value;
     t->condition = AWAITS;
     model_step((struct model_step){STEP_READ, (uintptr_t)word >> 3});
+}
+
+void model_note_store(void) {
+    stores++;
+}
+
+void model_spin(void) {
+    struct thread *t = &threads[model_current];
+    if (scenario->preemptions == MODEL_ALL) {
+        model_fail("a loop that spins needs a bound on preemptions");
+    }
+    model_count_step();
+    t->value = stores;
+    t->condition = SPINS;
+    model_step(nothing);
 }
 
 int model_futex_wait(const volatile void *word, uint32_t expected, bool timed) {

@@ -49,6 +49,7 @@ void model_set_choices(const uint16_t *choices, int count);
 int model_choices(const uint16_t **out); /* of the last run */
 void model_step(struct model_step step); /* others may go on before it */
 void model_count_step(void);
+void model_note_store(void);
 int model_stale_left(void);
 void model_spend_stale(void);
 int model_spurious_left(void);
@@ -84,7 +85,8 @@ enum model_access { ACCESS_READ, ACCESS_WRITE, ACCESS_ATOMIC };
 void model_race_reset(void);
 void model_first_value(unsigned message); /* of a word, from before the run */
 void model_hear(const volatile void *at, unsigned message); /* is read */
-void model_tell(const volatile void *at, unsigned message); /* is written */
+/* Is written, as the word's nth value, by one who has seen value `seen`. */
+void model_tell(const volatile void *at, unsigned message, int nth, int seen);
 void model_access(const volatile void *at, size_t size,
                   enum model_access access);
 

@@ -313,7 +313,8 @@ static void write_message(const volatile void *at, int word, uint64_t value,
     struct thread *t = &threads[model_current];
     struct message *message = add_message(&words[word], value);
     unsigned n = words[word].count - 1;
-    model_tell(at, words[word].values[n]);
+    model_note_store();
+    model_tell(at, words[word].values[n], (int)n, t->now.seen[word]);
     t->now.seen[word] = (uint16_t)n;
     message->view = releases(order) ? t->now : t->released;
     message->view.seen[word] = (uint16_t)n;

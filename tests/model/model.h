@@ -23,6 +23,7 @@
  * What is left out, so that a mistake which needs it is not found:
  * - modification order is the order of execution (no 2+2W outcome: two threads
  *   that both write x and y, and each word ends with the older writer's value);
+ *   but see model_watch();
  * - a load never returns what is written later in the run (no load buffering,
  *   nothing out of thin air); but on words that are watched a store that could
  *   be seen so is a failure (race.c);
@@ -132,7 +133,8 @@ void model_expect_all_needed(const struct model_scenario *scenarios,
 void model_name(const volatile void *start, size_t size, const char *name);
 void model_label(const volatile void *start, size_t size, const char *label);
 
-/* Loads of these words must not come too late: see race.c. From set_up(). */
+/* Loads and stores of these words must not come too late: see race.c. From
+ * set_up(). */
 void model_watch(const volatile void *start, size_t size);
 
 /* The calling thread's number; -1 in set_up() and check(). */
@@ -147,6 +149,10 @@ void model_fail(const char *format, ...)
 
 /* Sleeps until the newest value at `word` is `value`. */
 void model_await(const volatile uint32_t *word, uint32_t value);
+
+/* One turn of a loop that waits for another thread: it goes on when somebody
+ * has stored something. Not in a scenario without a bound on preemptions. */
+void model_spin(void);
 
 /* futex(2): see weft/base/futex.h. */
 int model_futex_wait(const volatile void *word, uint32_t expected, bool timed);

@@ -55,6 +55,7 @@ static unsigned watched_count;
 static struct load {
     uintptr_t at;
     int thread;
+    int stored; /* as which of the word's values; -1: a load */
     uint16_t clock, heard;
 } loads[LOADS];
 static unsigned load_count;
@@ -94,35 +95,48 @@ void model_first_value(unsigned message) {
     memset(told[message], 0, sizeof(told[message]));
 }
 
-void model_hear(const volatile void *at, unsigned message) {
-    for (int i = 0; i < MODEL_THREADS; i++) {
-        if (told[message][i] > heard[model_current][i]) {
-            heard[model_current][i] = told[message][i];
-        }
-    }
-    if (is_watched(at) && load_count < LOADS) {
+static void add_use(const volatile void *at, int stored) {
+    if (load_count < LOADS) {
         loads[load_count++] = (struct load){
             .at = (uintptr_t)at,
             .thread = model_current,
+            .stored = stored,
             .clock = model_view_of(model_current)->clock[model_current],
             .heard = heard[model_current][model_current],
         };
     }
 }
 
-void model_tell(const volatile void *at, unsigned message) {
+void model_hear(const volatile void *at, unsigned message) {
+    for (int i = 0; i < MODEL_THREADS; i++) {
+        if (told[message][i] > heard[model_current][i]) {
+            heard[model_current][i] = told[message][i];
+        }
+    }
+    if (is_watched(at)) {
+        add_use(at, -1);
+    }
+}
+
+void model_tell(const volatile void *at, unsigned message, int nth, int seen) {
     const struct model_view *view = model_view_of(model_current);
     uint16_t *mine = heard[model_current];
-    for (unsigned i = 0; is_watched(at) && i < load_count; i++) {
+    bool look = is_watched(at);
+    for (unsigned i = 0; look && i < load_count; i++) {
         const struct load *load = &loads[i];
         if (load->at == (uintptr_t)at && load->thread != model_current &&
             load->heard <= mine[load->thread] &&
-            load->clock > view->clock[load->thread]) {
+            load->clock > view->clock[load->thread] &&
+            (load->stored < 0 || load->stored > seen)) {
             model_fail(
-                "%s is written after a load by thread %d that has not "
+                "%s is written after a %s by thread %d that has not "
                 "happened before",
-                model_name_of(at), load->thread);
+                model_name_of(at), load->stored < 0 ? "load" : "store",
+                load->thread);
         }
+    }
+    if (look) {
+        add_use(at, nth);
     }
     memcpy(told[message], mine, sizeof(told[message]));
     mine[model_current]++;

@@ -9,6 +9,12 @@
  * Repetitions of all are interleaved, so that ratios survive a busy machine;
  * read the medians.
  *
+ * What a line costs between the two CPUs changes by the minute on a virtual
+ * machine: stream took 6 to 8 ns of one run and 21 to 27 of another, in which
+ * crossbeam (bench/peers/crossbeam_queue, unbounded, so that its owner never
+ * waits) took 24. The floor of stream is the slots' lines, which go over and
+ * back; the ring's pops are an exchange each, which is its floor in push_pop.
+ *
  * Surprising would be: push_pop of `lockfree` far above one atomic exchange of
  * the machine (5 to 6 ns here) and a nanosecond or two; `local` more than a
  * nanosecond above `lockfree`; steal_half above push_pop, since a steal moves

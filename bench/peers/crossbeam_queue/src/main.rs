@@ -125,8 +125,8 @@ fn steal_other(all: &libc::cpu_set_t) -> f64 {
     spent as f64 / OPS as f64
 }
 
-/// The owner pushes all the while, the thief takes batches. The worker grows
-/// without a bound; the owner waits where 256 are under way, as a ring's would.
+/// The owner pushes all the while, and a worker grows as it needs to: waiting
+/// for room, as a ring's owner must, would only slow it. The thief takes batches.
 fn stream(all: &libc::cpu_set_t) -> f64 {
     let q = Worker::new_fifo();
     let stealer = q.stealer();
@@ -137,11 +137,7 @@ fn stream(all: &libc::cpu_set_t) -> f64 {
             pin(all, 1);
             let q = q;
             started.store(true, Ordering::Release);
-            let mut rounds = 0;
             for i in 0..OPS as usize {
-                while i % 64 == 0 && q.len() >= SLOTS - 64 {
-                    relax(&mut rounds);
-                }
                 q.push(node(i % SLOTS));
             }
         });

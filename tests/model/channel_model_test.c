@@ -52,7 +52,9 @@ int weft_park_uncancellable(uint64_t deadline, const char *why) {
 }
 
 void weft_unpark(struct weft_task *task) {
-    atomic_exchange_explicit(&task->token, 1, memory_order_release);
+    /* Not an exchange: its result is not used, so clang would make it a store,
+     * which does not go on with the release of another that gave the token. */
+    atomic_fetch_or_explicit(&task->token, 1, memory_order_release);
     model_futex_wake((const volatile void *)&task->token, 1);
 }
 

@@ -29,8 +29,8 @@
 
 enum {
     EARN = 4,
-    CREDIT_MAX = 450 * 1000, /* ns */
-    DEBT_MAX = 450 * 1000,   /* ns */
+    CREDIT_MAX = 700 * 1000, /* ns */
+    DEBT_MAX = 700 * 1000,   /* ns */
     BURST = 350 * 1000,      /* ns */
 };
 

@@ -18,7 +18,11 @@ Prints for each server, median of the rounds (which take turns): requests/s,
 p50 and p99 of the light requests, and how many hogs were answered a second.
 Surprising: fewer than 50,000 requests/s alone on a core of 2020 or later; a
 p99 beside hogs above a third of Go's; hogs answered at less than half of Go's
-rate (they would be starved, not scheduled)."""
+rate (they would be starved, not scheduled).
+
+What makes weft's p99 here, by a trace of the kernel's switches: seven slow
+requests of ten wait for wrk itself, which the kernel keeps behind a hog's thread
+until its next tick; the others for a light task's turn (docs/scheduler.md)."""
 
 import argparse
 import os

@@ -100,7 +100,7 @@ static inline struct weft_node *weft_brood_pop_newest(
         return NULL;
     }
     bottom--;
-    /* Both: see the columns. */
+    /* Both: see the columns; they pair with the two in weft_brood_steal(). */
     atomic_store_explicit(&brood->bottom, bottom, memory_order_seq_cst);
     uint64_t top = atomic_load_explicit(&brood->top, memory_order_seq_cst);
     if (WEFT_LIKELY((int64_t)(bottom - top) > 0)) {
@@ -137,8 +137,8 @@ static inline struct weft_node *weft_brood_pop_oldest(
 
 /* The oldest, or NULL: empty, or another was quicker. Any thread. */
 static inline struct weft_node *weft_brood_steal(struct weft_brood *brood) {
-    /* Both: see the columns; the second is also the acquire of push's release.
-     */
+    /* Both: see the columns; they pair with the two in weft_brood_pop_newest(),
+     * the second also with the release in weft_brood_push(). */
     uint64_t top = atomic_load_explicit(&brood->top, memory_order_seq_cst);
     uint64_t bottom =
         atomic_load_explicit(&brood->bottom, memory_order_seq_cst);

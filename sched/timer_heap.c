@@ -37,6 +37,7 @@
 #define ROOT        3u
 #define FANOUT      4u
 #define FIRST_BLOCK (1u << WEFT_TIMER_BLOCK_BITS)
+#define HUGE        ((size_t)2 << 20)
 
 _Static_assert(sizeof(struct weft_timer_entry) * FANOUT <= WEFT_CACHE_LINE,
                "the children of an entry share a cache line");
@@ -74,7 +75,15 @@ static uint32_t end_of(const struct weft_timer_heap *h) {
 static void *map_pages(size_t size) {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED) {
+        return NULL;
+    }
+    if (size >= HUGE) {
+        /* A walk through a million touches a page on each lower level. A kernel
+         * without huge pages says no. */
+        madvise(p, size, MADV_HUGEPAGE);
+    }
+    return p;
 }
 
 static int grow(struct weft_timer_heap *h) {

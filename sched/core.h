@@ -33,6 +33,7 @@
  *   spawn.c    birth, join, detach, cancel
  *   birth.c    records and stacks for tasks, and who keeps them
  *   threads.c  making OS threads, ahead of need
+ *   reserve.c  what happens at the cap on threads
  *   runtime.c  start and end
  *   metrics.c  seeing inside: counters, dumps */
 #ifndef WEFT_SCHED_CORE_H_
@@ -231,6 +232,11 @@ struct weft_runtime {
     struct weft_global global; /* runnable, from anywhere */
     struct weft_global high;   /* runnable and of high priority */
     struct weft_global hogs;   /* interrupted, and low priority */
+    struct weft_global held;   /* not begun, for want of threads: reserve.c */
+
+    /* At the cap, with few spares left; written under idle.lock, seldom. */
+    _Alignas(WEFT_CACHE_LINE) _Atomic bool tight;
+    _Atomic uint32_t cap_said; /* 1: a line is to be printed, 2: it was */
 
     /* Until when the worker and the monitor sleep in the poller (0: they do
      * not): see worker.c. */
@@ -239,6 +245,7 @@ struct weft_runtime {
     _Atomic uint32_t poll_seat;      /* WEFT_SEAT_... */
     _Atomic uint32_t monitor_asleep; /* 1: it wants a kick */
     uint32_t idle_ticks;             /* the monitor's */
+    uint32_t stray_at;               /* the monitor's: who it looks at next */
     uint64_t last_poll;              /* the monitor's */
 
     /* Any thread, atomic. */
@@ -486,6 +493,22 @@ void weft_task_starves(struct weft_worker *w, struct weft_task *t);
 /* Has `t`, which is runnable, not run yet and no stack to run on? */
 static inline bool weft_task_is_fresh(const struct weft_task *t) {
     return t->context.sp == NULL && t->bound == NULL;
+}
+
+/* reserve.c */
+void weft_reserve_note(struct weft_runtime *rt);
+void weft_reserve_release(struct weft_runtime *rt);
+bool weft_reserve_bars(struct weft_runtime *rt, const struct weft_task *t);
+struct weft_task *weft_reserve_hold(struct weft_runtime *rt,
+                                    struct weft_task *t);
+struct weft_task *weft_reserve_admit(struct weft_runtime *rt);
+struct weft_task *weft_reserve_trickle(struct weft_runtime *rt);
+void weft_reserve_say(struct weft_runtime *rt);
+void weft_reserve_print(struct weft_runtime *rt);
+
+/* Are all threads there that may be, and few of them spare? */
+static inline bool weft_reserve_is_low(struct weft_runtime *rt) {
+    return atomic_load_explicit(&rt->tight, memory_order_relaxed);
 }
 
 /* threads.c */

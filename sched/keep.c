@@ -123,6 +123,9 @@ WEFT_TEXT void weft_keep(struct weft_worker *w) {
     if (WEFT_UNLIKELY(to == NULL)) {
         weft_put_back(rt, n);
         atomic_fetch_add_explicit(&rt->skipped, 1, memory_order_relaxed);
+        if (weft_reserve_is_low(rt)) {
+            weft_reserve_say(rt); /* else they are on their way */
+        }
         /* Not that one, then, but one that has its own thread. */
         n = weft_pick_bound(rt);
         if (n == NULL) {

@@ -85,6 +85,7 @@ void weft_metrics_read(struct weft_metrics *out) {
         out->preempt_migrated = get(&rt->migrated);
         out->migrate_refused = get(&rt->refused);
         out->skipped_at_cap = get(&rt->skipped);
+        out->held_at_cap = weft_global_length(&rt->held);
         out->retaken = get(&rt->retaken);
         out->parks = get(&rt->parks);
         out->unparks = get(&rt->unparks);

@@ -32,6 +32,7 @@ enum {
     LOCAL_INTERVAL = 4, /* in the brood's time */
     OLDEST_CHECK = 64, /* one off: the brood is first then */
     OLDEST_AFTER = 1000 * 1000, /* ns */
+    HELD_INTERVAL = 64,
     SLOT_STREAK = 3, /* Tokio's worker has the same bound */
     SLOT_STREAK_TREE = 16, /* a parent whose child has ended is in the slot */
     GLOBAL_SHARE = 128,
@@ -129,7 +130,7 @@ static struct weft_task *pick_shares(struct weft_processor *p) {
     return hogs_first(p) ? weft_hogs_next(p) : NULL;
 }
 
-WEFT_TEXT struct weft_task *weft_pick(struct weft_processor *p) {
+static struct weft_task *choose(struct weft_processor *p) {
     struct weft_runtime *rt = p->runtime;
     struct weft_task *t;
     p->picks++;
@@ -151,6 +152,29 @@ WEFT_TEXT struct weft_task *weft_pick(struct weft_processor *p) {
     return weft_hogs_next(p);
 }
 
+/* The same where threads are few: tasks that have not begun are held back. */
+static struct weft_task *choose_begun(struct weft_processor *p) {
+    struct weft_runtime *rt = p->runtime;
+    struct weft_task *t = NULL;
+    if ((p->picks + 1) % HELD_INTERVAL == 0 &&
+        (t = weft_reserve_trickle(rt)) != NULL) {
+        p->picks++;
+        return t;
+    }
+    while ((t = choose(p)) != NULL && weft_reserve_bars(rt, t)) {
+        t = weft_reserve_hold(rt, t);
+        if (t != NULL) {
+            return t;
+        }
+    }
+    return t;
+}
+
+WEFT_TEXT struct weft_task *weft_pick(struct weft_processor *p) {
+    return WEFT_LIKELY(!weft_reserve_is_low(p->runtime)) ? choose(p)
+                                                         : choose_begun(p);
+}
+
 /* How many tasks wait on `p` that a thief may take. A snapshot. Any thread. */
 WEFT_TEXT uint32_t weft_own_length(struct weft_processor *p) {
     return weft_local_length(&p->queue) + weft_brood_length(&p->brood);
@@ -167,7 +191,9 @@ WEFT_TEXT bool weft_own_light(struct weft_processor *p) {
  * not looked at (a full slot is no reason to wake anybody). Any thread. */
 WEFT_TEXT bool weft_anything_waiting(struct weft_runtime *rt) {
     if (weft_global_length(&rt->global) > 0 ||
-        weft_global_length(&rt->high) > 0 || weft_global_length(&rt->hogs) > 0) {
+        weft_global_length(&rt->high) > 0 ||
+        weft_global_length(&rt->hogs) > 0 ||
+        weft_global_length(&rt->held) > 0) {
         return true;
     }
     for (unsigned i = 0; i < rt->processor_count; i++) {

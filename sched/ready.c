@@ -43,7 +43,9 @@ WEFT_TEXT void weft_spare_push(struct weft_worker *w) {
     w->spare_next = idle->first_spare;
     idle->first_spare = w;
     adjust(&idle->spares, 1);
+    weft_reserve_note(w->runtime);
     weft_lock_release(&idle->lock);
+    weft_reserve_release(w->runtime);
 }
 
 static struct weft_worker *spare_pop_locked(struct weft_idle *idle) {
@@ -52,6 +54,7 @@ static struct weft_worker *spare_pop_locked(struct weft_idle *idle) {
         idle->first_spare = w->spare_next;
         w->is_spare = false;
         adjust(&idle->spares, -1);
+        weft_reserve_note(w->runtime);
     }
     return w;
 }
@@ -69,6 +72,7 @@ WEFT_TEXT bool weft_spare_leave(struct weft_worker *w) {
         *at = w->spare_next;
         w->is_spare = false;
         adjust(&idle->spares, -1);
+        weft_reserve_note(w->runtime);
     }
     weft_lock_release(&idle->lock);
     return leaves;

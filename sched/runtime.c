@@ -166,6 +166,7 @@ static int new_runtime(const struct weft_config *config,
     weft_global_init(&rt->global);
     weft_global_init(&rt->high);
     weft_global_init(&rt->hogs);
+    weft_global_init(&rt->held);
     pthread_sigmask(SIG_SETMASK, NULL, &rt->mask);
     sigdelset(&rt->mask, SIGURG);
     weft_records_init(&rt->records, sizeof(struct weft_task));

@@ -90,6 +90,7 @@ struct weft_metrics {
     uint64_t deferred;        /* way 1: in the runtime, or gate closed */
     uint64_t deferred_libc;   /* put off since in a library */
     uint64_t skipped_at_cap;  /* no OS thread to go on with */
+    uint64_t held_at_cap;     /* tasks that wait for one to begin on, now */
     uint64_t retaken;         /* processors taken from blocked threads */
     enum weft_preempt_mode preempt; /* the mode that is in force */
 };

@@ -215,6 +215,7 @@ static uint64_t spawner_tick(void *runtime, uint64_t now) {
     struct weft_runtime *rt = runtime;
     int error = 0;
     (void)now;
+    weft_reserve_print(rt);
     /* Acquire: pairs with the release in weft_threads_want(): who finds the 1
      * still there has taken its spare before the look below. */
     atomic_exchange_explicit(&rt->spares_wanted, 0, memory_order_acquire);
@@ -278,6 +279,7 @@ bool weft_threads_stop(struct weft_runtime *rt) {
      * those who sleep, the others see it when they next look. */
     atomic_store_explicit(&rt->stopped, 1, memory_order_seq_cst);
     weft_timer_stop(&rt->spawner);
+    weft_reserve_print(rt); /* if it was asked to in this moment */
     do {
         struct weft_worker *w;
         weft_poller_kick(&rt->poller);

@@ -28,6 +28,7 @@ enum {
     BETWEEN = 100 * 1000, /* ns to the next look at one between two tasks, or
                            * to the next request */
     LEAST = 50 * 1000,    /* ns between looks because of CPU time */
+    STRAYS = 16,          /* looked at in one tick */
 };
 
 /* Does the thread sleep in the kernel? R: it runs or would like to. */
@@ -175,20 +176,26 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
     return later;
 }
 
-/* Threads that run a task whose processor was taken from them. */
+/* Threads that run a task whose processor was taken from them. A few at a time:
+ * a thousand of them would keep the monitor from everything else. */
 WEFT_TEXT void weft_watch_strays(struct weft_runtime *rt, uint64_t now) {
     if (atomic_load_explicit(&rt->strays, memory_order_relaxed) == 0) {
         return;
     }
     /* Acquire: pairs with the release in start_worker(). */
     uint32_t n = atomic_load_explicit(&rt->worker_count, memory_order_acquire);
-    for (uint32_t i = 0; i < n; i++) {
+    uint32_t looks = 0;
+    for (uint32_t i = 0; i < n && looks < STRAYS; i++) {
+        uint32_t at = rt->stray_at < n ? rt->stray_at : 0;
         struct weft_worker *w =
-            atomic_load_explicit(&rt->workers[i], memory_order_relaxed);
+            atomic_load_explicit(&rt->workers[at], memory_order_relaxed);
+        rt->stray_at = at + 1;
         if (atomic_load_explicit(&w->status, memory_order_relaxed) ==
-                WEFT_WORKER_STRAY &&
-            !is_asleep(w)) {
-            weft_signals_request(&w->thread, now);
+            WEFT_WORKER_STRAY) {
+            looks++;
+            if (!is_asleep(w)) {
+                weft_signals_request(&w->thread, now);
+            }
         }
     }
 }

@@ -275,6 +275,9 @@ static struct weft_task *find(struct weft_worker *w) {
             (t = steal(w, p)) != NULL) {
             return t;
         }
+        if ((t = weft_reserve_admit(w->runtime)) != NULL) {
+            return t;
+        }
         if (!go_idle(w, p)) {
             return NULL;
         }

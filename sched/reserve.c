@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* The cap on OS threads, and what is kept in reserve below it.
+ *
+ * A task that was interrupted occupies its thread until its turn comes, so with
+ * `max_threads` threads no more than that many tasks can be under way and
+ * interrupted. Were the last thread given to one more that computes, whoever
+ * waited for a timer or a friend would find no thread to go on with when his
+ * turn has come, for as long as the others compute. So when all threads there
+ * may be exist and few of them are spare, a task that has not begun is held
+ * back. Those that have begun share what there is:
+ *
+ *     at the cap, few spares     a task that has not begun is put into `held`
+ *     a spare comes back         one of them goes to the global queue
+ *     a processor finds nothing  it takes one of them (worker.c)
+ *     each 64th pick             takes one of them, if two spares are left or
+ *                                nobody sleeps with a task that computes: those
+ *                                who only yield to each other may wait for it
+ *
+ * Few: as many as there are processors, or half of what there is beside one for
+ * each, if that is less. Migratable tasks are not held back: they need no
+ * thread of their own. Nor are those with a stack size of their own, which are
+ * not told from tasks that have begun.
+ *
+ *     who holds a task back              who becomes a spare
+ *     1. puts it into `held`             1. tight = false
+ *     2. full fence                      2. full fence
+ *     3. still tight? else takes one     3. takes one, if any
+ *
+ * Always true: `tight` is what the spare list says, under idle.lock; a task in
+ * `held` has never run.
+ *
+ * Rejected: interrupting nobody any more at the cap (then the tasks that have
+ * threads starve each other); not letting a task be interrupted that runs on
+ * the last thread (then those that have threads starve behind it). */
+#include "weft/base/print.h"
+#include "weft/sched/core.h"
+
+static uint32_t few(const struct weft_runtime *rt) {
+    uint32_t beside = rt->config.max_threads - rt->processor_count;
+    return rt->processor_count < beside / 2 ? rt->processor_count : beside / 2;
+}
+
+/* Under idle.lock: the list of spares has changed. */
+WEFT_TEXT void weft_reserve_note(struct weft_runtime *rt) {
+    bool tight = atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) <=
+                     few(rt) &&
+                 weft_threads_count(rt) >= rt->config.max_threads;
+    if (tight != atomic_load_explicit(&rt->tight, memory_order_relaxed)) {
+        atomic_store_explicit(&rt->tight, tight, memory_order_relaxed);
+    }
+}
+
+static struct weft_task *take(struct weft_runtime *rt) {
+    return weft_global_length(&rt->held) == 0
+               ? NULL
+               : weft_node_task(weft_global_pop(&rt->held));
+}
+
+/* A worker has become a spare. */
+WEFT_TEXT void weft_reserve_release(struct weft_runtime *rt) {
+    /* Pairs with the fence in weft_reserve_hold(): see the columns. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (weft_global_length(&rt->held) == 0 || weft_reserve_is_low(rt)) {
+        return;
+    }
+    struct weft_task *t = take(rt);
+    if (t != NULL) {
+        weft_push_global(rt, t);
+        weft_wake(rt);
+    }
+}
+
+/* Is `t`, which was picked, not to begin now? */
+WEFT_TEXT bool weft_reserve_bars(struct weft_runtime *rt,
+                                 const struct weft_task *t) {
+    return weft_reserve_is_low(rt) && weft_task_is_fresh(t) && !t->migratable;
+}
+
+/* Has `t`, which was picked, held back. Returns another to run in its place if
+ * there are spares again. Owner of a processor. */
+WEFT_TEXT struct weft_task *weft_reserve_hold(struct weft_runtime *rt,
+                                              struct weft_task *t) {
+    weft_reserve_say(rt);
+    weft_global_push(&rt->held, &t->node);
+    /* Pairs with the fence in weft_reserve_release(). */
+    atomic_thread_fence(memory_order_seq_cst);
+    return weft_reserve_is_low(rt) ? NULL : take(rt);
+}
+
+/* One that is held back, or NULL: there is nothing else to run. */
+WEFT_TEXT struct weft_task *weft_reserve_admit(struct weft_runtime *rt) {
+    return take(rt);
+}
+
+/* The same now and then, whatever else there is to run. */
+WEFT_TEXT struct weft_task *weft_reserve_trickle(struct weft_runtime *rt) {
+    return atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) >= 2 ||
+                   atomic_load_explicit(&rt->bound, memory_order_relaxed) == 0
+               ? take(rt)
+               : NULL;
+}
+
+/* The cap makes itself felt: somebody says so once, but not here, perhaps in a
+ * signal handler. */
+WEFT_TEXT void weft_reserve_say(struct weft_runtime *rt) {
+    if (atomic_load_explicit(&rt->cap_said, memory_order_relaxed) == 0 &&
+        atomic_exchange_explicit(&rt->cap_said, 1, memory_order_relaxed) == 0) {
+        weft_timer_kick(&rt->spawner);
+    }
+}
+
+/* The spawner, or when it has ended. */
+void weft_reserve_print(struct weft_runtime *rt) {
+    if (atomic_load_explicit(&rt->cap_said, memory_order_relaxed) == 1) {
+        atomic_store_explicit(&rt->cap_said, 2, memory_order_relaxed);
+        weft_print(2,
+                   "weft: all %u OS threads are in use (max_threads): tasks go "
+                   "on past their quantum, and new ones wait\n",
+                   rt->config.max_threads);
+    }
+}

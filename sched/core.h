@@ -236,6 +236,7 @@ struct weft_runtime {
 
     /* At the cap, with few spares left; written under idle.lock, seldom. */
     _Alignas(WEFT_CACHE_LINE) _Atomic bool tight;
+    _Atomic bool let_begin;    /* one task may begin all the same */
     _Atomic uint32_t cap_said; /* 1: a line is to be printed, 2: it was */
 
     /* Until when the worker and the monitor sleep in the poller (0: they do
@@ -245,6 +246,8 @@ struct weft_runtime {
     _Atomic uint32_t poll_seat;      /* WEFT_SEAT_... */
     _Atomic uint32_t monitor_asleep; /* 1: it wants a kick */
     uint32_t idle_ticks;             /* the monitor's */
+    uint64_t picks_seen;             /* the monitor's, and when: reserve.c */
+    uint64_t picks_seen_at;
     uint32_t stray_at;               /* the monitor's: who it looks at next */
     uint64_t last_poll;              /* the monitor's */
 
@@ -502,7 +505,7 @@ bool weft_reserve_bars(struct weft_runtime *rt, const struct weft_task *t);
 struct weft_task *weft_reserve_hold(struct weft_runtime *rt,
                                     struct weft_task *t);
 struct weft_task *weft_reserve_admit(struct weft_runtime *rt);
-struct weft_task *weft_reserve_trickle(struct weft_runtime *rt);
+void weft_reserve_watch(struct weft_runtime *rt, uint64_t now);
 void weft_reserve_say(struct weft_runtime *rt);
 void weft_reserve_print(struct weft_runtime *rt);
 

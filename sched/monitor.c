@@ -100,6 +100,7 @@ static bool fall_asleep(struct weft_runtime *rt) {
         return false;
     }
     if (++rt->idle_ticks < IDLE_TICKS ||
+        weft_global_length(&rt->held) > 0 ||
         !weft_policy_on(&rt->config, WEFT_POLICY_QUIET)) {
         return false;
     }
@@ -128,6 +129,7 @@ static uint64_t watch_all(struct weft_runtime *rt, struct weft_look *look) {
         next = want < next ? want : next;
     }
     weft_watch_strays(rt, look->now);
+    weft_reserve_watch(rt, look->now);
     return next;
 }
 

@@ -32,7 +32,6 @@ enum {
     LOCAL_INTERVAL = 4, /* in the brood's time */
     OLDEST_CHECK = 64, /* one off: the brood is first then */
     OLDEST_AFTER = 1000 * 1000, /* ns */
-    HELD_INTERVAL = 64,
     SLOT_STREAK = 3, /* Tokio's worker has the same bound */
     SLOT_STREAK_TREE = 16, /* a parent whose child has ended is in the slot */
     GLOBAL_SHARE = 128,
@@ -155,12 +154,7 @@ static struct weft_task *choose(struct weft_processor *p) {
 /* The same where threads are few: tasks that have not begun are held back. */
 static struct weft_task *choose_begun(struct weft_processor *p) {
     struct weft_runtime *rt = p->runtime;
-    struct weft_task *t = NULL;
-    if ((p->picks + 1) % HELD_INTERVAL == 0 &&
-        (t = weft_reserve_trickle(rt)) != NULL) {
-        p->picks++;
-        return t;
-    }
+    struct weft_task *t;
     while ((t = choose(p)) != NULL && weft_reserve_bars(rt, t)) {
         t = weft_reserve_hold(rt, t);
         if (t != NULL) {
@@ -193,7 +187,7 @@ WEFT_TEXT bool weft_anything_waiting(struct weft_runtime *rt) {
     if (weft_global_length(&rt->global) > 0 ||
         weft_global_length(&rt->high) > 0 ||
         weft_global_length(&rt->hogs) > 0 ||
-        weft_global_length(&rt->held) > 0) {
+        (weft_global_length(&rt->held) > 0 && !weft_reserve_is_low(rt))) {
         return true;
     }
     for (unsigned i = 0; i < rt->processor_count; i++) {

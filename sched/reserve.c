@@ -9,12 +9,12 @@
  * may be exist and few of them are spare, a task that has not begun is held
  * back. Those that have begun share what there is:
  *
- *     at the cap, few spares     a task that has not begun is put into `held`
- *     a spare comes back         one of them goes to the global queue
- *     a processor finds nothing  it takes one of them (worker.c)
- *     each 64th pick             takes one of them, if two spares are left or
- *                                nobody sleeps with a task that computes: those
- *                                who only yield to each other may wait for it
+ *     few threads left     a task that has not begun is put into `held`
+ *     a spare comes back   one of them goes to the global queue
+ *     a worker finds       it takes one, if another thread is free
+ *     nothing to run
+ *     a second without a   one of them may begin all the same: perhaps all
+ *     single pick          others wait for it in calls of the kernel
  *
  * Few: as many as there are processors, or half of what there is beside one for
  * each, if that is less. Migratable tasks are not held back: they need no
@@ -35,6 +35,8 @@
 #include "weft/base/print.h"
 #include "weft/sched/core.h"
 
+enum { STANDSTILL = 1000 * 1000 * 1000 }; /* ns */
+
 static uint32_t few(const struct weft_runtime *rt) {
     uint32_t beside = rt->config.max_threads - rt->processor_count;
     return rt->processor_count < beside / 2 ? rt->processor_count : beside / 2;
@@ -42,9 +44,12 @@ static uint32_t few(const struct weft_runtime *rt) {
 
 /* Under idle.lock: the list of spares has changed. */
 WEFT_TEXT void weft_reserve_note(struct weft_runtime *rt) {
-    bool tight = atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) <=
-                     few(rt) &&
-                 weft_threads_count(rt) >= rt->config.max_threads;
+    uint32_t threads = weft_threads_count(rt);
+    uint32_t to_come =
+        threads < rt->config.max_threads ? rt->config.max_threads - threads : 0;
+    bool tight = atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) +
+                     to_come <=
+                 few(rt);
     if (tight != atomic_load_explicit(&rt->tight, memory_order_relaxed)) {
         atomic_store_explicit(&rt->tight, tight, memory_order_relaxed);
     }
@@ -73,7 +78,12 @@ WEFT_TEXT void weft_reserve_release(struct weft_runtime *rt) {
 /* Is `t`, which was picked, not to begin now? */
 WEFT_TEXT bool weft_reserve_bars(struct weft_runtime *rt,
                                  const struct weft_task *t) {
-    return weft_reserve_is_low(rt) && weft_task_is_fresh(t) && !t->migratable;
+    if (!weft_reserve_is_low(rt) || !weft_task_is_fresh(t) || t->migratable) {
+        return false;
+    }
+    return !atomic_load_explicit(&rt->let_begin, memory_order_relaxed) ||
+           !atomic_exchange_explicit(&rt->let_begin, false,
+                                     memory_order_relaxed);
 }
 
 /* Has `t`, which was picked, held back. Returns another to run in its place if
@@ -87,17 +97,38 @@ WEFT_TEXT struct weft_task *weft_reserve_hold(struct weft_runtime *rt,
     return weft_reserve_is_low(rt) ? NULL : take(rt);
 }
 
-/* One that is held back, or NULL: there is nothing else to run. */
+/* One that was held back, or NULL, for a worker with nothing to run, if one
+ * more thread is free. */
 WEFT_TEXT struct weft_task *weft_reserve_admit(struct weft_runtime *rt) {
-    return take(rt);
+    bool free =
+        atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) > 0 ||
+        atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) ==
+            WEFT_SEAT_WORKER;
+    return free || !weft_reserve_is_low(rt) ? take(rt) : NULL;
 }
 
-/* The same now and then, whatever else there is to run. */
-WEFT_TEXT struct weft_task *weft_reserve_trickle(struct weft_runtime *rt) {
-    return atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) >= 2 ||
-                   atomic_load_explicit(&rt->bound, memory_order_relaxed) == 0
-               ? take(rt)
-               : NULL;
+/* The monitor: does nothing move while tasks are held back? */
+WEFT_TEXT void weft_reserve_watch(struct weft_runtime *rt, uint64_t now) {
+    uint64_t picks = 0;
+    if (WEFT_LIKELY(weft_global_length(&rt->held) == 0)) {
+        return;
+    }
+    for (unsigned i = 0; i < rt->processor_count; i++) {
+        picks +=
+            atomic_load_explicit(&rt->processors[i].seq, memory_order_relaxed);
+    }
+    if (picks != rt->picks_seen) {
+        rt->picks_seen = picks;
+        rt->picks_seen_at = now;
+    } else if (now > rt->picks_seen_at + STANDSTILL) {
+        rt->picks_seen_at = now;
+        struct weft_task *t = take(rt);
+        if (t != NULL) {
+            atomic_store_explicit(&rt->let_begin, true, memory_order_relaxed);
+            weft_push_global(rt, t);
+            weft_wake(rt);
+        }
+    }
 }
 
 /* The cap makes itself felt: somebody says so once, but not here, perhaps in a

@@ -273,7 +273,13 @@ static struct weft_task *find(struct weft_worker *w) {
         }
         if (w->runtime->processor_count > 1 && may_search(w) &&
             (t = steal(w, p)) != NULL) {
-            return t;
+            if (!weft_reserve_bars(w->runtime, t)) {
+                return t;
+            }
+            if ((t = weft_reserve_hold(w->runtime, t)) != NULL) {
+                return t;
+            }
+            continue;
         }
         if ((t = weft_reserve_admit(w->runtime)) != NULL) {
             return t;

@@ -60,6 +60,7 @@
 #include "weft/queue/global_queue.h"
 #include "weft/queue/local_queue.h"
 #include "weft/queue/node.h"
+#include "weft/sched/birth.h"
 #include "weft/sched/brood.h"
 #include "weft/sched/park.h"
 #include "weft/sched/policy.h"
@@ -478,26 +479,6 @@ int weft_timer_arm(struct weft_worker *w, struct weft_task *t,
 bool weft_timer_disarm(struct weft_task *t); /* false: it has gone off */
 int weft_timers_run(struct weft_runtime *rt, uint64_t now);
 
-/* spawn.c */
-void weft_task_ended(struct weft_worker *w, struct weft_task *t);
-void weft_cancel_all(struct weft_runtime *rt);
-bool weft_tasks_all_ended(struct weft_runtime *rt);
-
-/* birth.c */
-int weft_record_take(struct weft_runtime *rt, struct weft_processor *p,
-                     size_t size, struct weft_task **out);
-void weft_record_give(struct weft_runtime *rt, struct weft_processor *p,
-                      struct weft_task *t);
-bool weft_task_equip(struct weft_processor *p, struct weft_task *t);
-void weft_stack_put(struct weft_worker *w, const struct weft_stack *stack,
-                    bool pooled);
-void weft_task_starves(struct weft_worker *w, struct weft_task *t);
-
-/* Has `t`, which is runnable, not run yet and no stack to run on? */
-static inline bool weft_task_is_fresh(const struct weft_task *t) {
-    return t->context.sp == NULL && t->bound == NULL;
-}
-
 /* reserve.c */
 void weft_reserve_note(struct weft_runtime *rt);
 void weft_reserve_release(struct weft_runtime *rt);
@@ -513,13 +494,5 @@ void weft_reserve_print(struct weft_runtime *rt);
 static inline bool weft_reserve_is_low(struct weft_runtime *rt) {
     return atomic_load_explicit(&rt->tight, memory_order_relaxed);
 }
-
-/* threads.c */
-int weft_threads_start(struct weft_runtime *rt);
-void weft_threads_want(struct weft_runtime *rt);
-uint64_t weft_threads_linger(struct weft_runtime *rt);
-uint32_t weft_threads_count(struct weft_runtime *rt);
-bool weft_threads_stop(struct weft_runtime *rt);
-void weft_threads_free(struct weft_runtime *rt);
 
 #endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Birth and death, of tasks and of threads: what spawn.c, birth.c and threads.c
+ * offer to the rest of the scheduler. Part of core.h.
+ *
+ * Context of all: inside the runtime, unless said otherwise where they are. */
+#ifndef WEFT_SCHED_BIRTH_H_
+#define WEFT_SCHED_BIRTH_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/arch/stack.h"
+#include "weft/sched/record.h"
+
+struct weft_processor;
+struct weft_runtime;
+struct weft_worker;
+
+/* spawn.c */
+void weft_task_ended(struct weft_worker *w, struct weft_task *t);
+void weft_cancel_all(struct weft_runtime *rt);
+bool weft_tasks_all_ended(struct weft_runtime *rt);
+
+/* birth.c */
+int weft_record_take(struct weft_runtime *rt, struct weft_processor *p,
+                     size_t size, struct weft_task **out);
+void weft_record_give(struct weft_runtime *rt, struct weft_processor *p,
+                      struct weft_task *t);
+bool weft_task_equip(struct weft_processor *p, struct weft_task *t);
+void weft_stack_put(struct weft_worker *w, const struct weft_stack *stack,
+                    bool pooled);
+void weft_task_starves(struct weft_worker *w, struct weft_task *t);
+
+/* Has `t`, which is runnable, not run yet and no stack to run on? */
+static inline bool weft_task_is_fresh(const struct weft_task *t) {
+    return t->context.sp == NULL && t->bound == NULL;
+}
+
+/* threads.c */
+int weft_threads_start(struct weft_runtime *rt);
+void weft_threads_want(struct weft_runtime *rt);
+uint64_t weft_threads_linger(struct weft_runtime *rt);
+uint32_t weft_threads_count(struct weft_runtime *rt);
+bool weft_threads_stop(struct weft_runtime *rt);
+void weft_threads_free(struct weft_runtime *rt);
+
+#endif

@@ -30,7 +30,8 @@ static void *nap(void *ns) {
 static void *nap_secretly_then_openly(void *index) {
     uintptr_t rounds = 0;
     while (!storm_over()) {
-        nap((void *)(uintptr_t)(40000 + 5000 * ((rounds + (uintptr_t)index) % 8)));
+        nap((void *)(uintptr_t)(40000 +
+                                5000 * ((rounds + (uintptr_t)index) % 8)));
         WEFT_CHECK_OP(weft_blocking(nap, (void *)60000), ==, (void *)60000);
         rounds++;
     }
@@ -39,15 +40,13 @@ static void *nap_secretly_then_openly(void *index) {
 
 static void a_call_that_blocks_openly_may_follow_one_that_did_not(
     void **state) {
-    assert_int_not_equal(
-        storm_tasks(1, 50, 8, 300, nap_secretly_then_openly), 0);
-    assert_int_not_equal(
-        storm_tasks(2, 50, 8, 300, nap_secretly_then_openly), 0);
+    assert_int_not_equal(storm_tasks(1, 50, 8, 300, nap_secretly_then_openly),
+                         0);
+    assert_int_not_equal(storm_tasks(2, 50, 8, 300, nap_secretly_then_openly),
+                         0);
 }
 
-static struct {
-    int first[2], second[2]; /* pipes */
-} pipes;
+static struct { int first[2], second[2]; /* pipes */ } pipes;
 
 static void *read_one(void *fd) {
     char byte;
@@ -105,8 +104,60 @@ static void at_the_cap_a_task_that_came_back_goes_on_on_its_own_thread(
     }
 }
 
+enum { NAPS = 20 };
+
+static _Atomic uint64_t steps; /* of who computes meanwhile */
+
+/* A call of the kernel, made without a word to the runtime: somebody else has
+ * the only processor before it returns, and it is not cut short. (It could be
+ * by a signal that was on its way when the call began: so not each time.) */
+static void *nap_beside_another(void *quiet) {
+    for (int i = 0; i < NAPS; i++) {
+        struct timespec ts = {.tv_nsec = 10 * 1000 * 1000};
+        uint64_t before = atomic_load_explicit(&steps, memory_order_relaxed);
+        if (nanosleep(&ts, NULL) == 0 &&
+            atomic_load_explicit(&steps, memory_order_relaxed) != before) {
+            ++*(int *)quiet;
+        }
+        weft_yield();
+    }
+    return NULL;
+}
+
+static void *count_steps(void *arg) {
+    while (!atomic_load_explicit((_Atomic bool *)arg, memory_order_relaxed)) {
+        atomic_fetch_add_explicit(&steps, 1, memory_order_relaxed);
+        STORM_CHECK();
+    }
+    return NULL;
+}
+
+static void watch_naps(void *quiet) {
+    static _Atomic bool enough;
+    struct weft_task *napper, *counter;
+    struct weft_metrics m;
+    atomic_store_explicit(&enough, false, memory_order_relaxed);
+    WEFT_CHECK_OP(weft_spawn(&napper, nap_beside_another, quiet, NULL), ==, 0);
+    WEFT_CHECK_OP(weft_spawn(&counter, count_steps, &enough, NULL), ==, 0);
+    WEFT_CHECK_OP(weft_join(napper, NULL), ==, 0);
+    atomic_store_explicit(&enough, true, memory_order_relaxed);
+    WEFT_CHECK_OP(weft_join(counter, NULL), ==, 0);
+    weft_metrics_read(&m);
+    WEFT_CHECK_OP(m.retaken, >, 0UL);
+}
+
+static void a_call_that_blocks_secretly_loses_the_processor_but_no_time(
+    void **state) {
+    int quiet = 0;
+    storm_needs_preemption();
+    storm_run(1, 1000, watch_naps, &quiet);
+    assert_in_range(quiet, NAPS / 2, NAPS);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            a_call_that_blocks_secretly_loses_the_processor_but_no_time),
         cmocka_unit_test(a_call_that_blocks_openly_may_follow_one_that_did_not),
         cmocka_unit_test(
             at_the_cap_a_task_that_came_back_goes_on_on_its_own_thread),

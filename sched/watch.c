@@ -15,7 +15,8 @@
  * called a hog wrongly waits behind the hogs.
  *
  * A thread that sleeps in the kernel is not signalled (its call would return
- * EINTR): its processor is retaken (keep.c).
+ * EINTR): its processor is retaken (keep.c), whoever waits for it and
+ * within two ticks, however much is left of the slice.
  *
  * Always true: one light task that all may take makes room on one processor:
  * look->shared counts those for which nobody has been asked yet. */
@@ -28,6 +29,8 @@ enum {
     BETWEEN = 100 * 1000, /* ns to the next look at one between two tasks, or
                            * to the next request */
     LEAST = 50 * 1000,    /* ns between looks because of CPU time */
+    BLOCKED = 500 * 1000, /* ns after which a thread may not sleep while anybody
+                           * waits, a hog even */
     STRAYS = 16,          /* looked at in one tick */
 };
 
@@ -143,8 +146,13 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
         weft_policy_on(&rt->config, WEFT_POLICY_QUIET)) {
         return later;
     }
+    bool asleep = false;
     if (age < allowed) {
-        return earlier(later, p->seen_at + allowed);
+        asleep = age >= BLOCKED && rt->can_retake && is_asleep(w);
+        if (!asleep) {
+            uint64_t next = age < BLOCKED ? earlier(BLOCKED, allowed) : allowed;
+            return earlier(later, p->seen_at + next);
+        }
     }
     if (!own && look->shared > 0) {
         look->shared--;
@@ -154,7 +162,7 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
         now < p->asked_at + BETWEEN) {
         return earlier(later, p->asked_at + BETWEEN);
     }
-    bool asleep = is_asleep(w);
+    asleep = asleep || is_asleep(w);
     bool spent = is_hog(p);
     if (!spent && !asleep) {
         uint64_t used = cpu_time(w) - p->seen_cpu;

@@ -6,7 +6,8 @@
  *   sync/             mutex, rwlock, condition, semaphore, wait group, channel,
  *                     select, event, once, barrier, ticker, scope, task-local
  *                     values
- *   io/io.h           sockets and pipes, with deadlines
+ *   io/               stream sockets and what is adopted (io.h), datagrams,
+ *                     pipes, sendfile; all with deadlines
  *   base/clock.h      WEFT_MS and its like, WEFT_FOREVER
  *   version.h         weft_version() */
 #ifndef WEFT_WEFT_H_
@@ -14,6 +15,9 @@
 
 #include "weft/base/clock.h"
 #include "weft/io/io.h"
+#include "weft/io/pipe.h"
+#include "weft/io/sendfile.h"
+#include "weft/io/udp.h"
 #include "weft/sched/runtime.h"
 #include "weft/sched/task.h"
 #include "weft/sync/barrier.h"

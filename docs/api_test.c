@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -40,6 +41,9 @@ int example_scope(int parts[4][4]);
 long example_local(long id);
 int example_io(char *data, size_t size);
 int example_open_fd(void);
+ssize_t example_udp(const char *server, char *data, size_t size);
+int example_pipe(void);
+ssize_t example_sendfile(int socket, const char *path);
 uint64_t example_clock(uint64_t now, uint32_t milliseconds);
 int example_address(int fd, char *text);
 bool example_version(void);
@@ -89,8 +93,40 @@ static void use_sync(void *arg) {
     WEFT_CHECK_OP(example_local(99), ==, 99L);
 }
 
+static void *answer_once(void *arg) {
+    struct sockaddr_storage from;
+    char question[8];
+    int fd = *(int *)arg;
+    ssize_t n = weft_recvfrom(fd, question, sizeof question, &from,
+                              weft_now() + 10 * WEFT_S);
+    WEFT_CHECK_OP((long)n, ==, 5L);
+    weft_sendto(fd, "now", 3, &from, WEFT_FOREVER);
+    return NULL;
+}
+
+static void use_udp(void) {
+    struct weft_task *task;
+    char data[8];
+    char address[32];
+    int fd = weft_udp_open("127.0.0.1:0");
+    snprintf(address, sizeof address, "127.0.0.1:%d", weft_local_port(fd));
+    WEFT_CHECK_OP(weft_spawn(&task, answer_once, &fd, NULL), ==, 0);
+    WEFT_CHECK_OP((long)example_udp(address, data, sizeof data), ==, 3L);
+    WEFT_CHECK_OP(data[0], ==, 'n');
+    WEFT_CHECK_OP(weft_join(task, NULL), ==, 0);
+    WEFT_CHECK_OP(weft_close(fd), ==, 0);
+}
+
 static void use_io(void *arg) {
     char data[16];
+    int ends[2];
+    use_udp();
+    WEFT_CHECK_OP(example_pipe(), ==, 'x');
+    WEFT_CHECK_OP(weft_pipe(ends), ==, 0);
+    WEFT_CHECK_OP(weft_close(ends[0]), ==, 0);
+    WEFT_CHECK_OP((long)example_sendfile(ends[1], "/proc/self/exe"), ==,
+                  (long)-EPIPE);
+    WEFT_CHECK_OP(weft_close(ends[1]), ==, 0);
     WEFT_CHECK_OP(example_io(data, sizeof data), ==, 5);
     WEFT_CHECK_OP(data[0], ==, 'h');
     WEFT_CHECK_OP(data[4], ==, 'o');

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "weft/base/print.h"
 
@@ -26,7 +27,37 @@ static int parse_port(const char *text) {
     return port <= 65535 ? port : -EINVAL;
 }
 
+/* Where a Unix socket's name begins, and the room for it; a path needs its
+ * terminator, and an abstract name a zero in front. */
+#define NAME_AT   offsetof(struct sockaddr_un, sun_path)
+#define NAME_ROOM sizeof(((struct sockaddr_un *)0)->sun_path)
+
+/* How much of the room the name fills, the zero in front counted. */
+static size_t name_length(const char *name) {
+    return name[0] != '\0' ? strnlen(name, NAME_ROOM)
+                           : 1 + strnlen(name + 1, NAME_ROOM - 1);
+}
+
+static int parse_unix(const char *name, struct sockaddr_storage *out) {
+    struct sockaddr_un *un = (struct sockaddr_un *)out;
+    bool abstract = name[0] == '@';
+    size_t length = strlen(name);
+    if (length == 0 || length >= NAME_ROOM || (abstract && length == 1)) {
+        return -EINVAL;
+    }
+    memset(out, 0, sizeof(*out));
+    un->sun_family = AF_UNIX;
+    memcpy(un->sun_path, name, length);
+    if (abstract) {
+        un->sun_path[0] = '\0';
+    }
+    return (int)(NAME_AT + length + !abstract);
+}
+
 int weft_address_parse(const char *text, struct sockaddr_storage *out) {
+    if (strncmp(text, "unix:", 5) == 0) {
+        return parse_unix(text + 5, out);
+    }
     bool six = text[0] == '[';
     const char *host = six ? text + 1 : text;
     const char *end = strchr(host, six ? ']' : ':');
@@ -57,6 +88,25 @@ int weft_address_parse(const char *text, struct sockaddr_storage *out) {
                                                         : -EINVAL;
 }
 
+int weft_address_size(const struct sockaddr_storage *address) {
+    switch (address->ss_family) {
+        case AF_INET:
+            return (int)sizeof(struct sockaddr_in);
+        case AF_INET6:
+            return (int)sizeof(struct sockaddr_in6);
+        case AF_UNIX: {
+            const char *name = ((const struct sockaddr_un *)address)->sun_path;
+            size_t length = name_length(name);
+            /* A path that fills the room has no terminator: unix(7). */
+            bool closed = name[0] != '\0' && length < NAME_ROOM;
+            return (int)(NAME_AT + (length == 1 && !closed ? 0 : length) +
+                         closed);
+        }
+        default:
+            return -EAFNOSUPPORT;
+    }
+}
+
 int weft_address_format(const struct sockaddr_storage *address, char *text,
                         size_t size) {
     char host[INET6_ADDRSTRLEN];
@@ -71,6 +121,16 @@ int weft_address_format(const struct sockaddr_storage *address, char *text,
         inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
         return (int)weft_format(text, size, "[%s]:%u", host,
                                 (unsigned)ntohs(in6->sin6_port));
+    }
+    if (address->ss_family == AF_UNIX) {
+        const char *name = ((const struct sockaddr_un *)address)->sun_path;
+        char copy[NAME_ROOM + 1] = {0};
+        size_t length = name_length(name);
+        memcpy(copy, name, length);
+        if (name[0] == '\0') {
+            copy[0] = length > 1 ? '@' : '\0';
+        }
+        return (int)weft_format(text, size, "unix:%s", copy);
     }
     text[0] = '\0';
     return -EAFNOSUPPORT;

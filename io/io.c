@@ -13,7 +13,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -26,9 +25,6 @@
 #define RWF_NOSIGNAL 0x100
 #endif
 
-/* The kernel's sigset_t, whatever libc's looks like. */
-#define KERNEL_SIGSET_SIZE 8
-
 /* The kernel takes this many pieces at once (UIO_MAXIOV). */
 #define PIECES_AT_ONCE 1024
 /* After a short write this many are copied, the first one cut. */
@@ -39,23 +35,12 @@ _Atomic int weft_io_pipes_signal;
 /* Writes to a pipe with SIGPIPE blocked. */
 static long write_with_signal_blocked(int fd, const struct iovec *pieces,
                                       int count) {
-    uint64_t pipe_only = 1ULL << (SIGPIPE - 1);
-    uint64_t before;
-    uint64_t pending;
-    const struct timespec at_once = {0};
+    struct weft_io_quiet quiet;
     /* The mask is the thread's: stay on it. */
     weft_runtime_enter();
-    weft_syscall(SYS_rt_sigprocmask, SIG_BLOCK, (long)&pipe_only, (long)&before,
-                 KERNEL_SIGSET_SIZE, 0, 0);
-    weft_syscall(SYS_rt_sigpending, (long)&pending, KERNEL_SIGSET_SIZE, 0, 0, 0,
-                 0);
+    weft_io_quiet_begin(&quiet);
     long result = weft_syscall(SYS_writev, fd, (long)pieces, count, 0, 0, 0);
-    if (result == -EPIPE && (pending & pipe_only) == 0) {
-        weft_syscall(SYS_rt_sigtimedwait, (long)&pipe_only, 0, (long)&at_once,
-                     KERNEL_SIGSET_SIZE, 0, 0);
-    }
-    weft_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0,
-                 KERNEL_SIGSET_SIZE, 0, 0);
+    weft_io_quiet_end(&quiet, result);
     weft_runtime_leave();
     return result;
 }
@@ -117,6 +102,32 @@ ssize_t weft_read(int fd, void *data, size_t size, uint64_t deadline) {
     weft_io_end(d, WEFT_READING);
     if (result > 0) {
         weft_io_got(data, (size_t)result);
+    }
+    return result;
+}
+
+ssize_t weft_readv(int fd, const struct iovec *pieces, int count,
+                   uint64_t deadline) {
+    if (count < 0) {
+        return -EINVAL;
+    }
+    struct weft_descriptor *d;
+    long result = weft_io_begin(fd, WEFT_READING, deadline, &d);
+    if (WEFT_UNLIKELY(result != 0)) {
+        return result;
+    }
+    if (count > PIECES_AT_ONCE) {
+        count = PIECES_AT_ONCE;
+    }
+    do {
+        result = weft_syscall(SYS_readv, fd, (long)pieces, count, 0, 0, 0);
+    } while (weft_io_again(d, WEFT_READING, deadline, &result));
+    weft_io_end(d, WEFT_READING);
+    size_t left = result > 0 ? (size_t)result : 0;
+    for (int i = 0; left > 0; i++) {
+        size_t part = left < pieces[i].iov_len ? left : pieces[i].iov_len;
+        weft_io_got(pieces[i].iov_base, part);
+        left -= part;
     }
     return result;
 }

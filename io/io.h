@@ -24,7 +24,7 @@
  * Context of all that take a deadline: task, may switch. Of the others: any
  * thread while weft_run() runs, does not wait.
  *
- * Regular files cannot be waited for and are not for this layer: read them in
+ * Regular files cannot be waited for and are not for these calls: read them in
  * weft_blocking(). */
 #ifndef WEFT_IO_IO_H_
 #define WEFT_IO_IO_H_
@@ -41,11 +41,13 @@
 extern "C" {
 #endif
 
-/* A TCP socket that listens on `address` (see weft/io/address.h; port 0: the
- * kernel chooses one, see weft_local_port()), with SO_REUSEADDR and, inherited
- * by what it accepts, TCP_NODELAY. `backlog` 0: as long as the kernel allows.
- * Returns the descriptor, -EINVAL for a bad address or backlog, -EADDRINUSE,
- * -EACCES, -EMFILE and others of socket(2), bind(2), listen(2). */
+/* A stream socket that listens on `address` (see weft/io/address.h): of TCP
+ * (port 0: the kernel chooses one, see weft_local_port()), with SO_REUSEADDR
+ * and, inherited by what it accepts, TCP_NODELAY; or a Unix one, whose file
+ * must not be there before and is left when the socket is closed (unlink(2)).
+ * `backlog` 0: as long as the kernel allows. Returns the descriptor, -EINVAL
+ * for a bad address or backlog, -EADDRINUSE, -EACCES, -EMFILE and others of
+ * socket(2), bind(2), listen(2). */
 int weft_listen(const char *address, int backlog);
 
 /* Waits for a connection on `fd` and returns its descriptor; the other side's
@@ -54,8 +56,17 @@ int weft_listen(const char *address, int backlog);
  * connections that failed before they were accepted are passed over. */
 int weft_accept(int fd, struct sockaddr_storage *peer, uint64_t deadline);
 
-/* Connects to `address`; returns the descriptor (TCP_NODELAY), -EINVAL for a
- * bad address, -ECONNREFUSED and others of connect(2). */
+/* The same with flags of accept4(2): SOCK_CLOEXEC, as weft_accept() has it, or
+ * 0 for a descriptor that programs which are executed get, too. It is always
+ * non-blocking, whether SOCK_NONBLOCK is given or not. Errors as weft_accept(),
+ * and -EINVAL for other flags. */
+int weft_accept_flags(int fd, struct sockaddr_storage *peer, int flags,
+                      uint64_t deadline);
+
+/* Connects to `address`; returns the descriptor (of TCP with TCP_NODELAY),
+ * -EINVAL for a bad address, -ECONNREFUSED, -ENOENT and others of connect(2).
+ * While a Unix socket's backlog is full it tries again every 0.1 to 10 ms,
+ * since the kernel has no news of that to wait for. */
 int weft_connect(const char *address, uint64_t deadline);
 
 /* Makes the descriptor `fd` known and non-blocking: for pipes, socket pairs,
@@ -68,6 +79,11 @@ int weft_open_fd(int fd);
 /* Reads up to `size` bytes, as soon as there are any. Returns their number, 0
  * at the end of the stream, -ECONNRESET and others of read(2). */
 ssize_t weft_read(int fd, void *data, size_t size, uint64_t deadline);
+
+/* The same into `count` pieces (0 and more; 1,024 at once are filled), one
+ * after the other. Errors as weft_read(), and -EINVAL for a negative count. */
+ssize_t weft_readv(int fd, const struct iovec *pieces, int count,
+                   uint64_t deadline);
 
 /* Writes all `size` bytes and returns `size`; or an error, by which time some
  * of them may have been sent: -EPIPE, -ECONNRESET and others of write(2). */

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "weft/io/operation.h"
 
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include "weft/base/syscall.h"
 #include "weft/io/turn.h"
 #include "weft/sched/park.h"
 
@@ -53,6 +57,39 @@ int weft_io_wait_ready(struct weft_descriptor *d, enum weft_direction dir,
     /* Taken out by an edge or by a close, which may have come together with the
      * deadline: then what is there is still taken. */
     return weft_poller_closing(d) ? -EBADF : 0;
+}
+
+int weft_io_hand_out(int fd, enum weft_descriptor_kind kind) {
+    struct weft_poller *poller = weft_poller_current();
+    int error = poller == NULL ? -EPERM : weft_poller_add(poller, fd, kind);
+    if (WEFT_UNLIKELY(error != 0)) {
+        weft_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+        return error;
+    }
+    return fd;
+}
+
+/* The kernel's sigset_t, whatever libc's looks like. */
+#define KERNEL_SIGSET_SIZE 8
+#define PIPE_ONLY          (1ULL << (SIGPIPE - 1))
+
+void weft_io_quiet_begin(struct weft_io_quiet *quiet) {
+    uint64_t pipe_only = PIPE_ONLY;
+    weft_syscall(SYS_rt_sigprocmask, SIG_BLOCK, (long)&pipe_only,
+                 (long)&quiet->before, KERNEL_SIGSET_SIZE, 0, 0);
+    weft_syscall(SYS_rt_sigpending, (long)&quiet->pending, KERNEL_SIGSET_SIZE,
+                 0, 0, 0, 0);
+}
+
+void weft_io_quiet_end(const struct weft_io_quiet *quiet, long result) {
+    uint64_t pipe_only = PIPE_ONLY;
+    const struct timespec at_once = {0};
+    if (result == -EPIPE && (quiet->pending & pipe_only) == 0) {
+        weft_syscall(SYS_rt_sigtimedwait, (long)&pipe_only, 0, (long)&at_once,
+                     KERNEL_SIGSET_SIZE, 0, 0);
+    }
+    weft_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&quiet->before, 0,
+                 KERNEL_SIGSET_SIZE, 0, 0);
 }
 
 #if WEFT_TSAN

@@ -37,6 +37,20 @@ void weft_io_end(struct weft_descriptor *d, enum weft_direction dir);
 int weft_io_wait_ready(struct weft_descriptor *d, enum weft_direction dir,
                        uint64_t deadline);
 
+/* Makes the new, non-blocking socket or pipe `fd` known, or closes it. Returns
+ * it, -EPERM when no runtime runs, or what weft_poller_add() said.
+ * Context: any thread; does not switch. */
+int weft_io_hand_out(int fd, enum weft_descriptor_kind kind);
+
+/* Between the two this thread gets no SIGPIPE; `result` is what the one call
+ * between them said. Context: any thread; the caller stays on it. */
+struct weft_io_quiet {
+    uint64_t before;  /* the thread's mask */
+    uint64_t pending; /* what waited already */
+};
+void weft_io_quiet_begin(struct weft_io_quiet *quiet);
+void weft_io_quiet_end(const struct weft_io_quiet *quiet, long result);
+
 /* What to do after a try that returned `result`: true to try again (it waited
  * where that was needed), false when `*result` is the answer. */
 static inline bool weft_io_again(struct weft_descriptor *d,

@@ -7,7 +7,7 @@
  *                     select, event, once, barrier, ticker, scope, task-local
  *                     values
  *   io/               stream sockets and what is adopted (io.h), datagrams,
- *                     pipes, sendfile; all with deadlines
+ *                     pipes, sendfile, signals; all with deadlines
  *   base/clock.h      WEFT_MS and its like, WEFT_FOREVER
  *   version.h         weft_version() */
 #ifndef WEFT_WEFT_H_
@@ -17,6 +17,7 @@
 #include "weft/io/io.h"
 #include "weft/io/pipe.h"
 #include "weft/io/sendfile.h"
+#include "weft/io/signal_channel.h"
 #include "weft/io/udp.h"
 #include "weft/sched/runtime.h"
 #include "weft/sched/task.h"

@@ -3,6 +3,7 @@
  * they compile, and that the synopses agree with the headers, is half of it. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,6 +44,7 @@ int example_io(char *data, size_t size);
 int example_open_fd(void);
 ssize_t example_udp(const char *server, char *data, size_t size);
 int example_pipe(void);
+int example_signals_wait(uint64_t deadline);
 ssize_t example_sendfile(int socket, const char *path);
 uint64_t example_clock(uint64_t now, uint32_t milliseconds);
 int example_address(int fd, char *text);
@@ -122,6 +124,7 @@ static void use_io(void *arg) {
     int ends[2];
     use_udp();
     WEFT_CHECK_OP(example_pipe(), ==, 'x');
+    WEFT_CHECK_OP(example_signals_wait(WEFT_FOREVER), ==, SIGTERM);
     WEFT_CHECK_OP(weft_pipe(ends), ==, 0);
     WEFT_CHECK_OP(weft_close(ends[0]), ==, 0);
     WEFT_CHECK_OP((long)example_sendfile(ends[1], "/proc/self/exe"), ==,

@@ -6,6 +6,7 @@ usage: server_test.py echo|chat|proxy PROGRAM [TARGET_PROGRAM]
 """
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -68,6 +69,16 @@ def echo(server, connections=20):
         equal(receive(connection, len(large) + 1), large)
     for connection in open_ones:
         connection.close()
+
+
+def stop(server):
+    """SIGTERM: the connections end, and then the program does, in order."""
+    with server.connect() as connection:
+        connection.sendall(b"x")
+        equal(receive(connection, 1), b"x")
+        server.process.send_signal(signal.SIGTERM)
+        equal(receive(connection, 1), b"")
+    equal(server.process.wait(SECONDS), 0)
 
 
 class Guest:
@@ -134,6 +145,8 @@ def main(kind, program, *rest):
     else:
         with Server(program) as server:
             {"echo": echo, "chat": chat}[kind](server)
+            if kind == "echo":
+                stop(server)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ static long write_pipe(int fd, const struct iovec *pieces, int count) {
 /* One try to write one piece. */
 static long try_write(const struct weft_descriptor *d, const void *data,
                       size_t size) {
-    if (WEFT_LIKELY(d->kind == WEFT_DESCRIPTOR_SOCKET)) {
+    if (WEFT_LIKELY(d->kind <= WEFT_DESCRIPTOR_SOCKET)) {
         return weft_syscall(SYS_sendto, d->fd, (long)data, (long)size,
                             MSG_NOSIGNAL, 0, 0);
     }
@@ -76,7 +76,7 @@ static long try_write(const struct weft_descriptor *d, const void *data,
 /* One try to write up to PIECES_AT_ONCE of them. */
 static long try_writev(const struct weft_descriptor *d,
                        const struct iovec *pieces, int count) {
-    if (WEFT_LIKELY(d->kind == WEFT_DESCRIPTOR_SOCKET)) {
+    if (WEFT_LIKELY(d->kind <= WEFT_DESCRIPTOR_SOCKET)) {
         struct msghdr message = {
             .msg_iov = (struct iovec *)pieces,
             .msg_iovlen = (size_t)count,
@@ -96,9 +96,20 @@ ssize_t weft_read(int fd, void *data, size_t size, uint64_t deadline) {
     if (WEFT_UNLIKELY(result != 0)) {
         return result;
     }
-    do {
-        result = weft_syscall(SYS_read, fd, (long)data, (long)size, 0, 0, 0);
-    } while (weft_io_again(d, WEFT_READING, deadline, &result));
+    int late = weft_io_wait_news(d, deadline);
+    if (WEFT_LIKELY(late != -EBADF)) {
+        do {
+            result =
+                weft_syscall(SYS_read, fd, (long)data, (long)size, 0, 0, 0);
+            if (WEFT_UNLIKELY(late != 0 && result == -EAGAIN)) {
+                result = late;
+                break;
+            }
+        } while (weft_io_again(d, WEFT_READING, deadline, &result));
+        weft_poller_set_dry(d, result > 0 && (size_t)result < size);
+    } else {
+        result = late;
+    }
     weft_io_end(d, WEFT_READING);
     if (result > 0) {
         weft_io_got(data, (size_t)result);

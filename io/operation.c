@@ -44,8 +44,14 @@ int weft_io_wait_ready(struct weft_descriptor *d, enum weft_direction dir,
         return -EPERM;
     }
     int error = weft_poller_arm(d, dir, self);
-    if (error != 0) {
-        return error == -EALREADY ? 0 : error;
+    if (error != 0 && error != -EALREADY) {
+        return error;
+    }
+    if (error == -EALREADY) {
+        if (dir == WEFT_READING) {
+            weft_poller_set_dry(d, false);
+        }
+        return 0;
     }
     /* A token left over from an earlier wait is no reason to try again. */
     do {
@@ -54,6 +60,9 @@ int weft_io_wait_ready(struct weft_descriptor *d, enum weft_direction dir,
             return error;
         }
     } while (weft_poller_armed(d, dir, self));
+    if (dir == WEFT_READING) {
+        weft_poller_set_dry(d, false);
+    }
     /* Taken out by an edge or by a close, which may have come together with the
      * deadline: then what is there is still taken. */
     return weft_poller_closing(d) ? -EBADF : 0;
@@ -90,6 +99,14 @@ void weft_io_quiet_end(const struct weft_io_quiet *quiet, long result) {
     }
     weft_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&quiet->before, 0,
                  KERNEL_SIGSET_SIZE, 0, 0);
+}
+
+int weft_io_wait_news(struct weft_descriptor *d, uint64_t deadline) {
+    /* Who does not want to wait, or cannot, has nothing but the try. */
+    if (!weft_poller_read_dry(d) || deadline == 0 || weft_self() == NULL) {
+        return 0;
+    }
+    return weft_io_wait_ready(d, WEFT_READING, deadline);
 }
 
 #if WEFT_TSAN

@@ -2,6 +2,7 @@
 /* One operation on a descriptor, as all calls of io.h are made:
  *
  *     begin                          reference and direction, one CAS
+ *     (a read whose last left nothing: wait_ready first)
  *     try; -EINTR: again; -EAGAIN: wait_ready, again
  *     end                            one CAS
  *
@@ -50,6 +51,12 @@ struct weft_io_quiet {
 };
 void weft_io_quiet_begin(struct weft_io_quiet *quiet);
 void weft_io_quiet_end(const struct weft_io_quiet *quiet, long result);
+
+/* Before a try to read: where the last read left nothing, waits for more. What
+ * it returns is the answer should the try find nothing: 0 (then wait), or why
+ * nothing more is waited for; at -EBADF there is no try. Context: who began,
+ * may switch. */
+int weft_io_wait_news(struct weft_descriptor *d, uint64_t deadline);
 
 /* What to do after a try that returned `result`: true to try again (it waited
  * where that was needed), false when `*result` is the answer. */

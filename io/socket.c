@@ -29,6 +29,11 @@ static long set_option(int fd, int level, int name, int value) {
                         sizeof(value), 0);
 }
 
+/* What a stream socket of `family` is to the poller. */
+static enum weft_descriptor_kind kind_of(int family) {
+    return family == AF_UNIX ? WEFT_DESCRIPTOR_SOCKET : WEFT_DESCRIPTOR_TCP;
+}
+
 /* A new stream socket of `family`. */
 static long open_stream(int family) {
     return weft_syscall(SYS_socket, family, SOCK_STREAM | SOCKET_FLAGS, 0, 0, 0,
@@ -64,7 +69,7 @@ int weft_listen(const char *address, int backlog) {
         weft_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
         return (int)error;
     }
-    return weft_io_hand_out((int)fd, WEFT_DESCRIPTOR_SOCKET);
+    return weft_io_hand_out((int)fd, kind_of(where.ss_family));
 }
 
 /* Errors that belong to the connection that was to be accepted, not to the
@@ -106,10 +111,12 @@ int weft_accept_flags(int fd, struct sockaddr_storage *peer, int flags,
                               flags | SOCK_NONBLOCK, 0, 0);
     } while (weft_io_again(d, WEFT_READING, deadline, &result) ||
              connection_is_lost(result));
+    /* What a socket accepts is what it is; a listener that was made elsewhere
+     * may be of any family. */
+    enum weft_descriptor_kind kind = d->kind;
     weft_io_end(d, WEFT_READING);
-    return WEFT_LIKELY(result >= 0)
-               ? weft_io_hand_out((int)result, WEFT_DESCRIPTOR_SOCKET)
-               : (int)result;
+    return WEFT_LIKELY(result >= 0) ? weft_io_hand_out((int)result, kind)
+                                    : (int)result;
 }
 
 int weft_accept(int fd, struct sockaddr_storage *peer, uint64_t deadline) {
@@ -188,7 +195,7 @@ int weft_connect(const char *address, uint64_t deadline) {
         weft_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
         return (int)result;
     }
-    fd = weft_io_hand_out(fd, WEFT_DESCRIPTOR_SOCKET);
+    fd = weft_io_hand_out(fd, kind_of(where.ss_family));
     if (fd < 0 || result == 0) {
         return fd;
     }

@@ -54,6 +54,9 @@
 /* The kick's event; no descriptor has the number -1. */
 #define KICK UINT64_MAX
 
+/* After one of these a short read says nothing. */
+#define ENDS (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)
+
 #define EVENTS_AT_ONCE 64
 
 #ifndef SYS_epoll_pwait2
@@ -192,10 +195,15 @@ WEFT_TEXT int weft_poller_add(struct weft_poller *poller, int fd,
     d->poller = poller;
     d->fd = fd;
     d->kind = kind;
+    d->dry = false;
+    /* Relaxed: an event of this registration comes after it; a late one of the
+     * last costs a try for each read. */
+    atomic_store_explicit(&d->ended, 0, memory_order_relaxed);
     /* Events may come from here on, before the record is open: deliver() looks
      * at nothing but generation and slots. */
     struct epoll_event event = {
-        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET |
+                  (kind == WEFT_DESCRIPTOR_TCP ? EPOLLPRI : 0),
         .data.u64 = key_of(fd, state),
     };
     int error = (int)weft_syscall(SYS_epoll_ctl, poller->epoll_fd,
@@ -362,25 +370,28 @@ WEFT_TEXT int weft_poller_close(struct weft_descriptor *d,
     return 0;
 }
 
-/* An edge: returns the waiter it is for, NULL when nobody is armed. */
+/* An edge: returns the waiter it is for, NULL when nobody is armed. With
+ * `carries` even a slot that is READY is written, so that who takes the edge
+ * out sees what the caller wrote before. */
 WEFT_TEXT static void *deliver(struct weft_poller *poller, int fd,
                                struct weft_descriptor *d,
-                               enum weft_direction dir) {
+                               enum weft_direction dir, bool carries) {
     void *slot = atomic_load_explicit(&d->slot[dir], memory_order_relaxed);
     for (;;) {
-        if (slot == READY || slot == CLOSED) {
+        if ((slot == READY && !carries) || slot == CLOSED) {
             return NULL;
         }
         /* Acquire and release: pair with weft_poller_arm() and _armed(). */
         if (atomic_compare_exchange_weak_explicit(
-                &d->slot[dir], &slot, slot == EMPTY ? READY : EMPTY,
+                &d->slot[dir], &slot, is_waiter(slot) ? EMPTY : READY,
                 memory_order_acq_rel, memory_order_relaxed)) {
             break;
         }
     }
-    if (slot != EMPTY) {
-        count_waiter(poller, fd, -1U);
+    if (!is_waiter(slot)) {
+        return NULL;
     }
+    count_waiter(poller, fd, -1U);
     return slot;
 }
 
@@ -446,14 +457,19 @@ WEFT_TEXT int weft_poller_wait(struct weft_poller *poller, uint64_t deadline,
             key) {
             continue;
         }
-        if ((what & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
-            void *waiter = deliver(poller, fd, d, WEFT_READING);
+        bool ends = (what & ENDS) != 0;
+        if (ends) {
+            /* Relaxed: deliver() releases it. */
+            atomic_store_explicit(&d->ended, 1, memory_order_relaxed);
+        }
+        if ((what & EPOLLIN) != 0 || ends) {
+            void *waiter = deliver(poller, fd, d, WEFT_READING, ends);
             if (waiter != NULL) {
                 waiters[ready++] = waiter;
             }
         }
         if ((what & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) {
-            void *waiter = deliver(poller, fd, d, WEFT_WRITING);
+            void *waiter = deliver(poller, fd, d, WEFT_WRITING, false);
             if (waiter != NULL) {
                 waiters[ready++] = waiter;
             }

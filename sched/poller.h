@@ -10,7 +10,9 @@
  *
  * Always true, and what callers must do for it: every operation tries its
  * system call first and arms only after -EAGAIN; then no edge is missed, and
- * an edge that comes for nothing costs one more try.
+ * an edge that comes for nothing costs one more try. A read that found less
+ * than it had room for may stand for that -EAGAIN where
+ * weft_poller_read_dry() says so.
  *
  *     weft_poller_enter(d, dir)                    -> reference and direction
  *     for (;;) {
@@ -23,7 +25,29 @@
  *     }
  *     weft_poller_leave(d, dir)                    maybe the last: closes it
  *
- * Model: Go's internal/poll fdMutex and runtime/netpoll pollDesc. */
+ * Short reads. TCP hands over all it has, so a read that came back with less
+ * than its room left nothing, and what arrives later makes a new edge: the next
+ * read may arm first, which saves it a read(2) that says -EAGAIN. Three things
+ * break that rule: an end (FIN), an error and urgent data, at which a read
+ * stops short. They may share their edge with the bytes before them, so an
+ * event that shows one of them (EPOLLRDHUP, HUP, ERR, PRI) sets `ended` for
+ * good, and every later read of that descriptor tries first:
+ *
+ *     deliver                              the reader
+ *     1 ended = 1                          1 takes an edge out of the slot
+ *     2 a CAS on the slot, also when it    2 reads, and comes back short
+ *       is READY and stays so              3 next time: ended? yes: try
+ *                                            no: arm
+ *
+ * What ended before step 2 of the reader was either in an event that was
+ * delivered before step 1, then the slot carries `ended` over; or is in one
+ * that is delivered after it, then arming says -EALREADY or is answered by it.
+ * Not for sockets whose reads stop elsewhere: AF_UNIX (at descriptors and at
+ * another writer's credentials), datagrams, pipes in packet mode, terminals;
+ * nor for any that was made elsewhere, since nobody knows what it is.
+ *
+ * Model: Go's internal/poll fdMutex and runtime/netpoll pollDesc; Tokio's
+ * readiness for the short reads. */
 #ifndef WEFT_SCHED_POLLER_H_
 #define WEFT_SCHED_POLLER_H_
 
@@ -58,9 +82,10 @@ enum weft_direction {
 
 /* What weft_descriptor.kind says, for the layer above. */
 enum weft_descriptor_kind {
-    WEFT_DESCRIPTOR_SOCKET,
-    WEFT_DESCRIPTOR_PIPE,  /* also a FIFO with a name */
-    WEFT_DESCRIPTOR_OTHER, /* terminal, eventfd, ... */
+    WEFT_DESCRIPTOR_TCP,    /* a TCP socket that weft made itself */
+    WEFT_DESCRIPTOR_SOCKET, /* any other; all from here up are sockets */
+    WEFT_DESCRIPTOR_PIPE,   /* also a FIFO with a name */
+    WEFT_DESCRIPTOR_OTHER,  /* terminal, eventfd, ... */
 };
 
 /* One descriptor number. One line, so that an operation touches only that. */
@@ -75,6 +100,12 @@ struct weft_descriptor {
     struct weft_poller *poller;
     int fd;
     enum weft_descriptor_kind kind;
+    /* Who entered for WEFT_READING: the last read left nothing behind, and no
+     * edge has been taken since. */
+    bool dry;
+    /* Any thread, atomic; set before the edge is handed over, cleared when
+     * registered: an end, an error or urgent data came once. */
+    _Atomic uint8_t ended;
 };
 
 /* A line of its own for each counter: armed waiters of some descriptors. */
@@ -190,6 +221,21 @@ bool weft_poller_armed(const struct weft_descriptor *d, enum weft_direction dir,
  * it is on its way or has come. Context: who armed it. */
 bool weft_poller_disarm(struct weft_descriptor *d, enum weft_direction dir,
                         void *waiter);
+
+/* Notes that a read left nothing behind (`dry`), or that this is not known.
+ * Context: who entered for WEFT_READING. */
+static inline void weft_poller_set_dry(struct weft_descriptor *d, bool dry) {
+    d->dry = dry && d->kind == WEFT_DESCRIPTOR_TCP;
+}
+
+/* Whether a read would find nothing unless an edge comes, or has come, that
+ * weft_poller_arm() tells of: arming may go first. See "Short reads"
+ * above. Context: who entered for WEFT_READING. */
+static inline bool weft_poller_read_dry(const struct weft_descriptor *d) {
+    /* Relaxed: the edge that it came with was taken out of the slot with
+     * acquire, by this reader or one before it. */
+    return d->dry && atomic_load_explicit(&d->ended, memory_order_relaxed) == 0;
+}
 
 /* True when somebody closes the descriptor. Context: who entered. */
 static inline bool weft_poller_closing(const struct weft_descriptor *d) {

@@ -25,6 +25,7 @@ long example_check(long n);
 int example_sleep(int rounds);
 void example_preempt_disable(long amount);
 long example_blocking(const char *path);
+int example_pin_thread(void);
 bool example_self(void);
 long example_mutex(void);
 int example_condition_take(uint64_t ns);
@@ -67,6 +68,7 @@ static void use_tasks(void *arg) {
     example_preempt_disable(10);
     WEFT_CHECK_OP(example_blocking("/"), >=, 0L);
     WEFT_CHECK_OP(example_blocking("/no such file"), ==, (long)-ENOENT);
+    WEFT_CHECK_OP(example_pin_thread(), ==, 3);
     WEFT_CHECK(example_self());
 }
 

@@ -27,6 +27,7 @@
  *   worker.c   the loop of a worker with nothing to run: steal, poll, sleep
  *   keep.c     involuntary preemption, processors lost and given
  *   migrate.c  involuntary preemption of tasks that may change threads
+ *   pin.c      tasks that keep their thread while they wait
  *   watch.c    quanta, wake-up preemption, blocked workers
  *   monitor.c  forgotten polling and timers
  *   timers.c   sleeping, deadlines
@@ -269,7 +270,8 @@ struct weft_runtime {
     _Atomic uint32_t threads_ended; /* of those, without a thread now */
     struct weft_preempt_counters past; /* of threads that ended; idle.lock */
     _Atomic uint32_t strays; /* run or block without a processor */
-    _Atomic uint32_t bound;  /* sleep with a task that is runnable */
+    _Atomic uint32_t bound;  /* sleep with a task that is bound to them */
+    _Atomic uint32_t pinned; /* tasks: see pin.c */
 
     /* threads.c */
     struct weft_timer spawner;     /* its tick makes what is missing */

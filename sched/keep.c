@@ -66,14 +66,15 @@
 #include "weft/base/futex.h"
 #include "weft/base/syscall.h"
 #include "weft/sched/core.h"
+#include "weft/sched/pin.h"
 
 /* Of so many that are preempted early in their life one goes to the end of the
  * hogs, so that those at the head get their turn however many come. */
 enum { LET_BY = 4 };
 
-/* Sleeps with the task, which is runnable and in a queue, until a processor
- * comes for it. */
-static void sleep_with_task(struct weft_worker *w, struct weft_task *t) {
+/* Sleeps with the task, which was bound and can be found by others, until a
+ * processor comes for it. */
+WEFT_TEXT void weft_sleep_with_task(struct weft_worker *w, struct weft_task *t) {
     weft_thread_take_asked(&w->thread);
     struct weft_processor *p = weft_handover_wait(&w->handover, WEFT_FOREVER);
     WEFT_CHECK_OP(p->next, ==, t);
@@ -85,10 +86,30 @@ static void sleep_with_task(struct weft_worker *w, struct weft_task *t) {
     weft_slice_begin(p, t);
 }
 
-static void bind(struct weft_worker *w, struct weft_task *t) {
+/* From here on others may know `t`, which runs on `w`, the caller. */
+WEFT_TEXT void weft_bind(struct weft_worker *w, struct weft_task *t) {
+    atomic_store_explicit(&w->status, WEFT_WORKER_KEPT, memory_order_relaxed);
+    atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
     t->bound = w;
     atomic_fetch_add_explicit(&w->runtime->bound, 1, memory_order_relaxed);
-    weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_RUNNABLE);
+}
+
+/* Who is to run `*n`, which was picked. Where nobody is to be had, `*n` goes back
+ * and one that has its own thread takes its place; NULL when there is none. */
+WEFT_TEXT struct weft_worker *weft_host(struct weft_runtime *rt,
+                                        struct weft_task **n) {
+    struct weft_worker *to =
+        (*n)->bound != NULL ? (*n)->bound : weft_spare_pop(rt);
+    if (WEFT_UNLIKELY(to == NULL)) {
+        weft_put_back(rt, *n);
+        atomic_fetch_add_explicit(&rt->skipped, 1, memory_order_relaxed);
+        if (weft_reserve_is_low(rt)) {
+            weft_reserve_say(rt); /* else they are on their way */
+        }
+        *n = weft_pick_bound(rt);
+        to = *n != NULL ? (*n)->bound : NULL;
+    }
+    return to;
 }
 
 /* Is the request that brought the caller here still about what runs now, and
@@ -115,31 +136,16 @@ WEFT_TEXT void weft_keep(struct weft_worker *w) {
     struct weft_processor *p = weft_worker_processor(w);
     struct weft_task *t = weft_worker_task(w);
     struct weft_task *n = weft_pick(p);
-    if (n == NULL) {
-        weft_slice_begin(p, t); /* nobody waits any more */
+    struct weft_worker *to = n != NULL ? weft_host(rt, &n) : NULL;
+    if (to == NULL) {
+        weft_slice_begin(p, t); /* nobody waits any more, or can run */
         return;
-    }
-    struct weft_worker *to = n->bound != NULL ? n->bound : weft_spare_pop(rt);
-    if (WEFT_UNLIKELY(to == NULL)) {
-        weft_put_back(rt, n);
-        atomic_fetch_add_explicit(&rt->skipped, 1, memory_order_relaxed);
-        if (weft_reserve_is_low(rt)) {
-            weft_reserve_say(rt); /* else they are on their way */
-        }
-        /* Not that one, then, but one that has its own thread. */
-        n = weft_pick_bound(rt);
-        if (n == NULL) {
-            weft_slice_begin(p, t);
-            return;
-        }
-        to = n->bound;
     }
     bool spent = weft_task_strike(p, t);
     t->hog = true; /* it waits with the hogs: only its own thread can run it */
     atomic_fetch_add_explicit(&rt->kept, 1, memory_order_relaxed);
-    atomic_store_explicit(&w->status, WEFT_WORKER_KEPT, memory_order_relaxed);
-    atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
-    bind(w, t);
+    weft_bind(w, t);
+    weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_RUNNABLE);
     if (spent || ++p->let_by % LET_BY == 0) {
         weft_push_global(rt, t);
     } else {
@@ -147,7 +153,7 @@ WEFT_TEXT void weft_keep(struct weft_worker *w) {
     }
     weft_wake(rt); /* it may go on at once where a processor is idle */
     weft_processor_give_here(p, to, n);
-    sleep_with_task(w, t);
+    weft_sleep_with_task(w, t);
 }
 
 /* What fell due while the gate was closed. */
@@ -203,11 +209,11 @@ WEFT_TEXT void weft_worker_regain(struct weft_worker *w) {
         weft_slice_begin(p, t);
         return;
     }
-    atomic_store_explicit(&w->status, WEFT_WORKER_KEPT, memory_order_relaxed);
-    bind(w, t);
+    weft_bind(w, t);
+    weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_RUNNABLE);
     weft_push_global(rt, t);
     weft_wake(rt);
-    sleep_with_task(w, t);
+    weft_sleep_with_task(w, t);
 }
 
 /* The monitor: takes `p` away from `w`, which sleeps in the kernel, unless it
@@ -290,7 +296,8 @@ static void preempt(void *runtime, struct weft_interrupt *interrupt) {
     if (atomic_load_explicit(&w->retake, memory_order_relaxed) !=
         WEFT_RETAKE_NONE) {
         weft_worker_regain(w);
-    } else if (!weft_worker_task(w)->migratable || !weft_migrate(w, interrupt)) {
+    } else if (!weft_worker_task(w)->migratable ||
+               weft_worker_task(w)->pins != 0 || !weft_migrate(w, interrupt)) {
         weft_keep(w);
     }
 }

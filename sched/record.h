@@ -29,6 +29,12 @@ enum {
     WEFT_TOKEN_PARKED, /* the task is off its stack and waits for one */
 };
 
+/* weft_task.keeps: what is not the next one's on its thread, as bits */
+enum {
+    WEFT_KEEPS_FP = 1,     /* its rounding mode and exception masks */
+    WEFT_KEEPS_THREAD = 2, /* the thread itself: see pin.c */
+};
+
 /* weft_task.joiner, where it is not a task */
 #define WEFT_JOIN_NOBODY   ((uintptr_t)0)
 #define WEFT_JOIN_DETACHED ((uintptr_t)1)
@@ -56,8 +62,9 @@ struct weft_task {
     struct weft_gate gate; /* closed by weft_preempt_disable() */
     uint8_t priority;      /* enum weft_priority */
 
+    uint8_t keeps;         /* WEFT_KEEPS_... */
+
     /* Fixed while it lives. */
-    bool keep_fp;
     bool migratable;
     bool pooled; /* of the default stack size */
     bool plain;  /* made by weft_go(): see fn */
@@ -79,13 +86,14 @@ struct weft_task {
     struct weft_timer_node timer;
     struct weft_processor *timer_home; /* the task's; where `timer` is */
 
+    uint32_t pins; /* the task's: pinned so often, and not unpinned */
     int32_t owed; /* CPU time beyond its turns, as a hog (hogs.c); as `node` */
     char name[WEFT_NAME_SIZE]; /* the task's; others read it, for dumps */
     struct weft_carried *carried; /* the task's: see park.h */
 };
 
 #if !WEFT_CONTEXT_TOLD && defined(__LP64__)
-_Static_assert(offsetof(struct weft_task, keep_fp) < WEFT_CACHE_LINE,
+_Static_assert(offsetof(struct weft_task, keeps) < WEFT_CACHE_LINE,
                "a switch touches one line of a record");
 _Static_assert(offsetof(struct weft_task, fn) == WEFT_CACHE_LINE &&
                    offsetof(struct weft_task, timer) == 2 * WEFT_CACHE_LINE,

@@ -67,7 +67,8 @@ struct weft_metrics {
     unsigned workers;         /* processors */
     unsigned threads;         /* OS threads that run tasks or wait to */
     unsigned spare_threads;   /* of those, waiting for a processor */
-    unsigned kept_threads;    /* of those, asleep with an interrupted task */
+    unsigned kept_threads;    /* of those, asleep with a task: interrupted, or
+                               * pinned and waiting */
     unsigned blocked_threads; /* of those, in a call that blocks */
     uint64_t tasks;           /* alive now */
     uint64_t spawned;         /* ever */

@@ -53,7 +53,8 @@ static void set_up(struct weft_runtime *rt, struct weft_processor *p,
     t->bound = NULL;
     t->context.sp = NULL;
     weft_task_forgive(t);
-    t->keep_fp = options->keep_fp;
+    t->keeps = options->keep_fp ? WEFT_KEEPS_FP : 0;
+    t->pins = 0;
     t->migratable = options->migratable;
     t->priority = (uint8_t)options->priority;
     t->creator = creator;

@@ -34,6 +34,7 @@
 #include <errno.h>
 
 #include "weft/sched/core.h"
+#include "weft/sched/pin.h"
 
 enum { POLL_INTERVAL = 61 }; /* lone yields between looks at the poller */
 
@@ -93,18 +94,29 @@ static WEFT_ALWAYS_INLINE struct weft_context *aim_at(struct weft_worker *w,
     return &n->context;
 }
 
+/* The same for a task that keeps something. */
+WEFT_NOINLINE WEFT_TEXT static struct weft_worker *switch_keeping(
+    struct weft_worker *w, struct weft_task *n, enum weft_after after) {
+    struct weft_task *t = weft_worker_task(w);
+    if ((t->keeps & WEFT_KEEPS_THREAD) != 0) {
+        return weft_stay(w, n, after);
+    }
+    w->left = t;
+    w->after = after;
+    weft_context_switch_fp(&t->context, aim_at(w, n));
+    return weft_switch_finish();
+}
+
 /* Leaves the running task for `n`. */
 static struct weft_worker *switch_to(struct weft_worker *w, struct weft_task *n,
                                      enum weft_after after) {
     struct weft_task *t = weft_worker_task(w);
+    if (WEFT_UNLIKELY(t->keeps != 0)) {
+        return switch_keeping(w, n, after);
+    }
     w->left = t;
     w->after = after;
-    struct weft_context *to = aim_at(w, n);
-    if (WEFT_UNLIKELY(t->keep_fp)) {
-        weft_context_switch_fp(&t->context, to);
-    } else {
-        weft_context_switch(&t->context, to);
-    }
+    weft_context_switch(&t->context, aim_at(w, n));
     return weft_switch_finish();
 }
 
@@ -129,10 +141,10 @@ WEFT_TEXT struct weft_worker *weft_yield_inside(struct weft_worker *w) {
 WEFT_TEXT struct weft_worker *weft_switch_from_handler(struct weft_worker *w,
                                                        struct weft_task *n) {
     struct weft_task *t = weft_worker_task(w);
-    bool keep_fp = t->keep_fp;
-    t->keep_fp = true;
+    uint8_t keeps = t->keeps;
+    t->keeps = WEFT_KEEPS_FP;
     w = switch_to(w, n, WEFT_AFTER_YIELD);
-    t->keep_fp = keep_fp;
+    t->keeps = keeps;
     return w;
 }
 
@@ -163,7 +175,10 @@ static WEFT_ALWAYS_INLINE void run_body(struct weft_task *t) {
  * not return. */
 static struct weft_task *succeed(struct weft_worker *w, struct weft_task *t) {
     struct weft_processor *p = weft_worker_processor(w);
-    bool keep_fp = t->keep_fp;
+    uint8_t keeps = t->keeps;
+    if (WEFT_UNLIKELY((keeps & WEFT_KEEPS_THREAD) != 0)) {
+        weft_pin_ended(w, t);
+    }
     w->dead_pooled = t->pooled;
     w->dead_stack = t->stack;
     weft_context_inherit(&w->dying, &t->context);
@@ -172,10 +187,10 @@ static struct weft_task *succeed(struct weft_worker *w, struct weft_task *t) {
     weft_task_ended(w, t);
     struct weft_task *n = weft_pick(p);
     if (n == NULL || !weft_task_is_fresh(n) || !n->pooled || !w->dead_pooled ||
-        keep_fp) {
+        keeps != 0) {
         struct weft_context *to = aim_at(w, n);
         w->after = WEFT_AFTER_EXIT;
-        if (WEFT_UNLIKELY(keep_fp)) {
+        if (WEFT_UNLIKELY(keeps != 0)) {
             weft_context_exit_fp(&w->dying, to);
         }
         weft_context_exit(&w->dying, to);

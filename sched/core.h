@@ -488,6 +488,7 @@ bool weft_reserve_bars(struct weft_runtime *rt, const struct weft_task *t);
 struct weft_task *weft_reserve_hold(struct weft_runtime *rt,
                                     struct weft_task *t);
 struct weft_task *weft_reserve_admit(struct weft_runtime *rt);
+bool weft_reserve_admits(struct weft_runtime *rt);
 void weft_reserve_watch(struct weft_runtime *rt, uint64_t now);
 void weft_reserve_say(struct weft_runtime *rt);
 void weft_reserve_print(struct weft_runtime *rt);

@@ -187,7 +187,7 @@ WEFT_TEXT bool weft_anything_waiting(struct weft_runtime *rt) {
     if (weft_global_length(&rt->global) > 0 ||
         weft_global_length(&rt->high) > 0 ||
         weft_global_length(&rt->hogs) > 0 ||
-        (weft_global_length(&rt->held) > 0 && !weft_reserve_is_low(rt))) {
+        weft_reserve_admits(rt)) {
         return true;
     }
     for (unsigned i = 0; i < rt->processor_count; i++) {

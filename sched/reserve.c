@@ -11,8 +11,8 @@
  *
  *     few threads left     a task that has not begun is put into `held`
  *     a spare comes back   one of them goes to the global queue
- *     a worker finds       it takes one, if another thread is free
- *     nothing to run
+ *     a worker finds       it takes one, if another thread is free: a spare, or
+ *     nothing to run       the one in the poller
  *     a second without a   one of them may begin all the same: perhaps all
  *     single pick          others wait for it in calls of the kernel
  *
@@ -25,6 +25,10 @@
  *     1. puts it into `held`             1. tight = false
  *     2. full fence                      2. full fence
  *     3. still tight? else takes one     3. takes one, if any
+ *
+ * The last two that have nothing to run may each find that the other is not
+ * free yet. So who becomes free looks once more, after a fence
+ * (weft_reserve_admits() in weft_anything_waiting()): the later one sees both.
  *
  * Always true: `tight` is what the spare list says, under idle.lock; a task in
  * `held` has never run.
@@ -97,14 +101,23 @@ WEFT_TEXT struct weft_task *weft_reserve_hold(struct weft_runtime *rt,
     return weft_reserve_is_low(rt) ? NULL : take(rt);
 }
 
+/* Threads with nothing to do. A snapshot. */
+static uint32_t free_threads(struct weft_runtime *rt) {
+    return atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) +
+           (atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) ==
+            WEFT_SEAT_WORKER);
+}
+
 /* One that was held back, or NULL, for a worker with nothing to run, if one
  * more thread is free. */
 WEFT_TEXT struct weft_task *weft_reserve_admit(struct weft_runtime *rt) {
-    bool free =
-        atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) > 0 ||
-        atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) ==
-            WEFT_SEAT_WORKER;
-    return free || !weft_reserve_is_low(rt) ? take(rt) : NULL;
+    return free_threads(rt) > 0 || !weft_reserve_is_low(rt) ? take(rt) : NULL;
+}
+
+/* Is one held back that a thread may begin which is free now? A snapshot. */
+WEFT_TEXT bool weft_reserve_admits(struct weft_runtime *rt) {
+    return weft_global_length(&rt->held) > 0 &&
+           (!weft_reserve_is_low(rt) || free_threads(rt) > 1);
 }
 
 /* The monitor: does nothing move while tasks are held back? */

@@ -32,8 +32,9 @@
  *     1. retake: NONE -> ASKED, by CAS       1. gate closed
  *     2. membarrier: a full fence on all     2. retake != NONE? then it waits
  *        CPUs that run this process             for the answer
- *     3. gate open and the processor still
- *        there? TAKEN, else NONE
+ *     3. gate open, the task's too, and
+ *        the processor still there?
+ *        TAKEN, else NONE
  *
  * The membarrier makes one of the two see the other, and leaves the worker's
  * side two plain instructions. A worker that finds TAKEN when it enters the
@@ -216,8 +217,18 @@ WEFT_TEXT void weft_worker_regain(struct weft_worker *w) {
     weft_sleep_with_task(w, t);
 }
 
+/* Has the task of `w`, which is outside, said weft_preempt_disable()? The
+ * monitor asks, after it has asked for the processor: if the thread's gate is
+ * open, the task's was closed before that (weft_preempt_disable() closes both),
+ * or will be once the monitor has answered. */
+static bool undisturbed(struct weft_worker *w) {
+    struct weft_task *t = weft_worker_task(w);
+    return t != NULL && weft_gate_is_closed(&t->gate);
+}
+
 /* The monitor: takes `p` away from `w`, which sleeps in the kernel, unless it
- * comes back just now. */
+ * comes back just now, or is not to be disturbed: it may sleep in a page fault,
+ * with a lock in its hand that others spin for. */
 WEFT_TEXT void weft_retake(struct weft_runtime *rt, struct weft_processor *p,
                            struct weft_worker *w) {
     bool taken = false;
@@ -232,7 +243,7 @@ WEFT_TEXT void weft_retake(struct weft_runtime *rt, struct weft_processor *p,
     /* Acquire (inside): pairs with the release in weft_gate_open(); what the
      * worker did with the processor is seen here. */
     if (!weft_gate_is_closed(&w->thread.gate) &&
-        weft_worker_processor(w) == p) {
+        weft_worker_processor(w) == p && !undisturbed(w)) {
         atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
         atomic_store_explicit(&w->status, WEFT_WORKER_STRAY,
                               memory_order_relaxed);

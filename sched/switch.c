@@ -271,10 +271,14 @@ WEFT_TEXT void weft_check_slowly(void) {
     leave_switching(w);
 }
 
+/* Through the runtime: were the processor taken without the task's knowledge, it
+ * would have to ask for one with preemption off, perhaps with a lock in hand that
+ * all those spin for who have one. From here on it is not taken (weft_retake()). */
 WEFT_TEXT void weft_preempt_disable(void) {
-    struct weft_task *t = weft_self();
-    if (t != NULL) {
-        weft_gate_close(&t->gate);
+    struct weft_worker *w = weft_enter();
+    if (w != NULL) {
+        weft_gate_close(&weft_worker_task(w)->gate);
+        weft_leave(w);
     }
 }
 

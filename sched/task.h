@@ -133,7 +133,8 @@ uint64_t weft_now(void);
 
 /* Between the two the calling task is not interrupted: for a few lines that
  * must not be separated. They nest. What falls due meanwhile happens in the
- * outermost weft_preempt_enable(). The task must not wait in between.
+ * outermost weft_preempt_enable(). The task must not wait in between; a call
+ * that sleeps in the kernel keeps its processor.
  * Context: task (elsewhere nothing); enable may switch. */
 void weft_preempt_disable(void);
 void weft_preempt_enable(void);

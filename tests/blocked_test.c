@@ -46,6 +46,33 @@ static void a_call_that_blocks_openly_may_follow_one_that_did_not(
                          0);
 }
 
+static _Atomic uint64_t others; /* rounds of those that do not nap */
+
+/* A page fault may put it to sleep, and others may spin for what it holds. */
+static void *nap_undisturbed(void *index) {
+    uintptr_t rounds = 0;
+    while (!storm_over()) {
+        if (index != NULL) {
+            atomic_fetch_add_explicit(&others, 1, memory_order_relaxed);
+            continue;
+        }
+        weft_preempt_disable();
+        uint64_t seen = atomic_load_explicit(&others, memory_order_relaxed);
+        nap((void *)2000000);
+        WEFT_CHECK_OP(atomic_load_explicit(&others, memory_order_relaxed), ==,
+                      seen);
+        weft_preempt_enable();
+        rounds++;
+    }
+    return (void *)rounds;
+}
+
+static void who_is_not_to_be_interrupted_keeps_its_processor_asleep(
+    void **state) {
+    (void)state;
+    assert_int_not_equal(storm_tasks(1, 50, 2, 200, nap_undisturbed), 0);
+}
+
 static struct { int first[2], second[2]; /* pipes */ } pipes;
 
 static void *read_one(void *fd) {
@@ -158,6 +185,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
             a_call_that_blocks_secretly_loses_the_processor_but_no_time),
+        cmocka_unit_test(
+            who_is_not_to_be_interrupted_keeps_its_processor_asleep),
         cmocka_unit_test(a_call_that_blocks_openly_may_follow_one_that_did_not),
         cmocka_unit_test(
             at_the_cap_a_task_that_came_back_goes_on_on_its_own_thread),

@@ -33,45 +33,52 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/syscall.h>
 
+#include "weft/base/compiler.h"
 #include "weft/base/lock.h"
 #include "weft/base/syscall.h"
 #include "weft/io/io.h"
 #include "weft/io/pipe.h"
+#include "weft/io/signal_handler.h"
 #include "weft/sched/park.h"
 
-#define SIGNALS 65 /* 1 to 64, of which libc uses two itself */
+#define SIGNALS WEFT_SIGNALS
 
+/* What else belongs to a route. */
 struct route {
-    _Atomic int to;          /* any thread: the writing end + 1; 0: none */
-    _Atomic int waiting;     /* any thread: 1: in the pipe */
     int from;                /* under the lock: the reading end + 1; 0: none */
     struct sigaction before; /* under the lock */
 };
 
 static struct weft_lock lock;
 static struct route routes[SIGNALS];
-static _Atomic int inside; /* handlers that may use a `to` */
-static _Atomic int owner;  /* the process that opened last */
 
-WEFT_TEXT WEFT_NO_TSAN static void on_signal(int number) {
-    struct route *r = &routes[number];
-    /* Pairs with the store in take_back() and the load in await_handlers(). */
-    atomic_fetch_add_explicit(&inside, 1, memory_order_seq_cst);
-    int to = atomic_load_explicit(&r->to, memory_order_seq_cst) - 1;
-    if (to >= 0 &&
-        weft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0) ==
-            atomic_load_explicit(&owner, memory_order_relaxed) &&
-        atomic_exchange_explicit(&r->waiting, 1, memory_order_relaxed) == 0) {
-        char byte = (char)number;
-        weft_syscall(SYS_write, to, (long)&byte, 1, 0, 0, 0);
-    }
-    /* Release: pairs with the load in await_handlers(), an acquire too. */
-    atomic_fetch_sub_explicit(&inside, 1, memory_order_release);
+#if WEFT_TSAN
+/* rt_sigaction(2)'s own structure, and its mask's size. */
+struct kernel_action {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+
+/* The sanitizer's sigaction() has put its own handler there, which would delay
+ * the signal until the thread next calls libc: an idle one never does. */
+static void past_the_sanitizer(int number) {
+    struct kernel_action action;
+    weft_syscall(SYS_rt_sigaction, number, 0, (long)&action, sizeof(uint64_t),
+                 0, 0);
+    action.handler = weft_signal_handle;
+    weft_syscall(SYS_rt_sigaction, number, (long)&action, 0, sizeof(uint64_t),
+                 0, 0);
 }
+#else
+static void past_the_sanitizer(int number) {
+    (void)number;
+}
+#endif
 
 static bool may_be_had(int number) {
     switch (number) {
@@ -114,9 +121,10 @@ static int take_back(int from) {
     for (int i = 1; i < SIGNALS; i++) {
         if (routes[i].from == from + 1) {
             sigaction(i, &routes[i].before, NULL);
-            to = atomic_load_explicit(&routes[i].to, memory_order_relaxed) - 1;
-            /* Pairs with the load in on_signal(). */
-            atomic_store_explicit(&routes[i].to, 0, memory_order_seq_cst);
+            struct weft_signal_route *r = &weft_signal_routes[i];
+            to = atomic_load_explicit(&r->to, memory_order_relaxed) - 1;
+            /* Pairs with the load in weft_signal_handle(). */
+            atomic_store_explicit(&r->to, 0, memory_order_seq_cst);
             routes[i].from = 0;
         }
     }
@@ -126,29 +134,32 @@ static int take_back(int from) {
 /* Waits until no handler uses what was taken back: they are short, and never
  * stop inside. */
 static void await_handlers(void) {
-    /* Pairs with the addition in on_signal(), and with the release at its end.
+    /* Pairs with the addition in weft_signal_handle(), and with the release at
+     * its end.
      */
-    while (atomic_load_explicit(&inside, memory_order_seq_cst) != 0) {
+    while (atomic_load_explicit(&weft_signal_inside, memory_order_seq_cst) !=
+           0) {
         sched_yield();
     }
 }
 
 /* Under the lock. */
 static int give_all(const sigset_t *set, const int ends[2]) {
-    struct sigaction action = {.sa_handler = on_signal,
+    struct sigaction action = {.sa_handler = weft_signal_handle,
                                .sa_flags = SA_RESTART | SA_ONSTACK};
     sigfillset(&action.sa_mask);
     for (int i = 1; i < SIGNALS; i++) {
         if (sigismember(set, i) == 1) {
-            struct route *r = &routes[i];
+            struct weft_signal_route *r = &weft_signal_routes[i];
             /* Nothing rests on this order: no handler is there yet. */
             atomic_store_explicit(&r->waiting, 0, memory_order_relaxed);
             atomic_store_explicit(&r->to, ends[1] + 1, memory_order_relaxed);
-            if (sigaction(i, &action, &r->before) != 0) {
+            if (sigaction(i, &action, &routes[i].before) != 0) {
                 atomic_store_explicit(&r->to, 0, memory_order_relaxed);
                 return -EINVAL; /* one of libc's own */
             }
-            r->from = ends[0] + 1;
+            routes[i].from = ends[0] + 1;
+            past_the_sanitizer(i);
         }
     }
     return 0;
@@ -164,7 +175,7 @@ int weft_signals_open(const sigset_t *set) {
     weft_lock_acquire(&lock);
     error = look_at(set);
     if (error == 0) {
-        atomic_store_explicit(&owner,
+        atomic_store_explicit(&weft_signal_owner,
                               (int)weft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0),
                               memory_order_relaxed);
         error = give_all(set, ends);
@@ -189,7 +200,8 @@ int weft_signal_wait(int fd, uint64_t deadline) {
     if (result <= 0 || number >= SIGNALS) {
         return result < 0 ? (int)result : -EBADF;
     }
-    atomic_store_explicit(&routes[number].waiting, 0, memory_order_relaxed);
+    atomic_store_explicit(&weft_signal_routes[number].waiting, 0,
+                          memory_order_relaxed);
     return number;
 }
 

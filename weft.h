@@ -7,15 +7,19 @@
  *                     select, event, once, barrier, ticker, scope, task-local
  *                     values
  *   io/               stream sockets and what is adopted (io.h), datagrams,
- *                     pipes, sendfile, signals; all with deadlines
+ *                     pipes, sendfile, names, signals, child processes, all
+ *                     with deadlines; files
  *   base/clock.h      WEFT_MS and its like, WEFT_FOREVER
  *   version.h         weft_version() */
 #ifndef WEFT_WEFT_H_
 #define WEFT_WEFT_H_
 
 #include "weft/base/clock.h"
+#include "weft/io/file.h"
 #include "weft/io/io.h"
 #include "weft/io/pipe.h"
+#include "weft/io/process.h"
+#include "weft/io/resolve.h"
 #include "weft/io/sendfile.h"
 #include "weft/io/signal_channel.h"
 #include "weft/io/udp.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Addresses as people write them: "127.0.0.1:8080", "[::1]:80", and of Unix
  * sockets "unix:/run/service.sock", "unix:@name" (abstract: no file, gone with
- * the socket). Numbers only: a name takes a look-up, which may block. */
+ * the socket). Numbers only: for a name see
+ * weft/io/resolve.h. */
 #ifndef WEFT_IO_ADDRESS_H_
 #define WEFT_IO_ADDRESS_H_
 

@@ -24,8 +24,8 @@
  * Context of all that take a deadline: task, may switch. Of the others: any
  * thread while weft_run() runs, does not wait.
  *
- * Regular files cannot be waited for and are not for these calls: read them in
- * weft_blocking(). */
+ * Regular files cannot be waited for and are not for these calls: see
+ * weft/io/file.h. */
 #ifndef WEFT_IO_IO_H_
 #define WEFT_IO_IO_H_
 

@@ -24,14 +24,6 @@ IO_TEST(both_ends_are_fit_for_use) {
     EXPECT(weft_close(ends[0]), 0);
 }
 
-static int count_open(void) {
-    int count = 0;
-    for (int fd = 0; fd < 256; fd++) {
-        count += fcntl(fd, F_GETFD) >= 0;
-    }
-    return count;
-}
-
 IO_TEST(a_pipe_that_cannot_be_leaves_nothing_open) {
     int before = count_open();
     struct rlimit limit;

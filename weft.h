@@ -7,8 +7,8 @@
  *                     select, event, once, barrier, ticker, scope, task-local
  *                     values
  *   io/               stream sockets and what is adopted (io.h), datagrams,
- *                     pipes, sendfile, names, signals, child processes, all
- *                     with deadlines; files
+ *                     pipes, sendfile, names, signals, child processes,
+ *                     buffers, all with deadlines; files
  *   base/clock.h      WEFT_MS and its like, WEFT_FOREVER
  *   version.h         weft_version() */
 #ifndef WEFT_WEFT_H_
@@ -19,10 +19,12 @@
 #include "weft/io/io.h"
 #include "weft/io/pipe.h"
 #include "weft/io/process.h"
+#include "weft/io/reader.h"
 #include "weft/io/resolve.h"
 #include "weft/io/sendfile.h"
 #include "weft/io/signal_channel.h"
 #include "weft/io/udp.h"
+#include "weft/io/writer.h"
 #include "weft/sched/runtime.h"
 #include "weft/sched/task.h"
 #include "weft/sync/barrier.h"

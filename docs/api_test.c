@@ -45,6 +45,7 @@ int example_io(char *data, size_t size);
 int example_open_fd(void);
 ssize_t example_udp(const char *server, char *data, size_t size);
 int example_pipe(void);
+ssize_t example_lines(int fd, uint64_t deadline);
 int example_resolve(const char *host, const char *service);
 ssize_t example_file(const char *path, char *data, size_t size);
 ssize_t example_process(char *data, size_t size);
@@ -124,10 +125,27 @@ static void use_udp(void) {
     WEFT_CHECK_OP(weft_close(fd), ==, 0);
 }
 
+static void use_lines(void) {
+    int pair[2];
+    char data[16];
+    uint64_t deadline = weft_now() + 10 * WEFT_S;
+    WEFT_CHECK_OP(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
+    WEFT_CHECK_OP(weft_open_fd(pair[0]), ==, 0);
+    WEFT_CHECK_OP(weft_open_fd(pair[1]), ==, 0);
+    WEFT_CHECK_OP((long)weft_write(pair[0], "a\nb", 3, deadline), ==, 3L);
+    WEFT_CHECK_OP(weft_shutdown(pair[0], SHUT_WR), ==, 0);
+    WEFT_CHECK_OP((long)example_lines(pair[1], deadline), ==, 0L);
+    WEFT_CHECK_OP((long)weft_read(pair[0], data, 16, deadline), ==, 10L);
+    WEFT_CHECK_OP(data[8], ==, 'b');
+    WEFT_CHECK_OP(weft_close(pair[0]), ==, 0);
+    WEFT_CHECK_OP(weft_close(pair[1]), ==, 0);
+}
+
 static void use_io(void *arg) {
     char data[16];
     int ends[2];
     use_udp();
+    use_lines();
     WEFT_CHECK_OP(example_pipe(), ==, 'x');
     WEFT_CHECK_OP(example_resolve("127.0.0.1", "no such service"), ==, -EINVAL);
     WEFT_CHECK_OP((long)example_file("/dev/zero", data, 3), ==, 3L);

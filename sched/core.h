@@ -222,12 +222,12 @@ struct weft_runtime {
     unsigned processor_count;
     struct weft_processor *processors;
     struct weft_stack_pool *stacks;
-    struct weft_records records;
     uint32_t hog_check; /* at which picks hogs may be first: see pick.c */
     bool can_retake;    /* membarrier is there */
     cpu_set_t cpus;  /* that the process may use */
     uint64_t kernel_mask; /* signals blocked in the workers' threads */
 
+    _Alignas(WEFT_CACHE_LINE) struct weft_records records;
     struct weft_poller poller;
     struct weft_timer monitor;
     struct weft_idle idle;
@@ -257,8 +257,7 @@ struct weft_runtime {
     _Alignas(WEFT_CACHE_LINE) _Atomic uint32_t stopping; /* main has ended */
     _Atomic uint32_t stopped; /* workers shall end */
     _Atomic uint32_t all_ended; /* futex: weft_run() waits for it */
-    _Atomic uint64_t foreign_spawned;
-    _Atomic uint64_t foreign_ended;
+    _Alignas(WEFT_CACHE_LINE) _Atomic uint64_t foreign_spawned, foreign_ended;
     _Atomic uint64_t next_id;
     _Atomic uint64_t kept, skipped, retaken, checks, parks, unparks;
     _Atomic uint64_t migrated, refused;

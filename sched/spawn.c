@@ -17,7 +17,7 @@
 
 #include "weft/sched/core.h"
 
-enum { IDS_AT_ONCE = 64 };
+enum { IDS_AT_ONCE = 4096 }; /* docs/scaling.md */
 
 static void free_task(struct weft_runtime *rt, struct weft_processor *p,
                       struct weft_task *t) {

@@ -30,3 +30,34 @@ WEFT_TEXT void weft_lock_wait(struct weft_lock *lock) {
 WEFT_TEXT void weft_lock_wake(struct weft_lock *lock) {
     weft_futex_wake(&lock->word, 1);
 }
+
+#ifdef WEFT_LOCK_COUNTS
+struct weft_lock_count weft_lock_counts[WEFT_LOCK_FILES];
+
+/* The count of `file`, a literal: the same text may have several addresses. */
+static struct weft_lock_count *count_of(const char *file) {
+    for (int i = 0; i < WEFT_LOCK_FILES - 1; i++) {
+        struct weft_lock_count *c = &weft_lock_counts[i];
+        const char *seen = atomic_load_explicit(&c->file, memory_order_relaxed);
+        if (seen == file ||
+            (seen == NULL &&
+             (atomic_compare_exchange_strong_explicit(&c->file, &seen, file,
+                                                      memory_order_relaxed,
+                                                      memory_order_relaxed) ||
+              seen == file))) {
+            return c;
+        }
+    }
+    return &weft_lock_counts[WEFT_LOCK_FILES - 1];
+}
+
+WEFT_TEXT void weft_lock_acquire_counted(struct weft_lock *lock,
+                                         const char *file) {
+    struct weft_lock_count *c = count_of(file);
+    atomic_fetch_add_explicit(&c->taken, 1, memory_order_relaxed);
+    if (!weft_lock_try(lock)) {
+        atomic_fetch_add_explicit(&c->waited, 1, memory_order_relaxed);
+        weft_lock_wait(lock);
+    }
+}
+#endif

@@ -37,6 +37,20 @@ static inline void weft_lock_acquire(struct weft_lock *lock) {
     }
 }
 
+#ifdef WEFT_LOCK_COUNTS
+/* For //bench:contention_bench, built with --copt=-DWEFT_LOCK_COUNTS: how often
+ * the code of each file has taken a lock, and how often it had to wait for it.
+ * Context: any thread. */
+struct weft_lock_count {
+    _Atomic(const char *) file;
+    _Atomic uint64_t taken, waited;
+};
+enum { WEFT_LOCK_FILES = 64 };
+extern struct weft_lock_count weft_lock_counts[WEFT_LOCK_FILES];
+void weft_lock_acquire_counted(struct weft_lock *lock, const char *file);
+#define weft_lock_acquire(lock) weft_lock_acquire_counted((lock), __FILE__)
+#endif
+
 /* Context: the holder. */
 static inline void weft_lock_release(struct weft_lock *lock) {
     /* Release: pairs with the acquires in weft_lock_try() and _wait(). */

@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -24,6 +25,9 @@
 #ifndef RWF_NOSIGNAL
 #define RWF_NOSIGNAL 0x100
 #endif
+
+/* The kernel's sigset_t, whatever libc's looks like. */
+#define KERNEL_SIGSET_SIZE 8
 
 /* The kernel takes this many pieces at once (UIO_MAXIOV). */
 #define PIECES_AT_ONCE 1024
@@ -141,6 +145,39 @@ ssize_t weft_readv(int fd, const struct iovec *pieces, int count,
         left -= part;
     }
     return result;
+}
+
+/* Whether a read would find anything: 1, or -EAGAIN. */
+static long look(int fd) {
+    struct pollfd what = {.fd = fd, .events = POLLIN};
+    const struct timespec at_once = {0};
+    long result = weft_syscall(SYS_ppoll, (long)&what, 1, (long)&at_once, 0,
+                               KERNEL_SIGSET_SIZE, 0);
+    return result == 0 ? -EAGAIN : result;
+}
+
+int weft_wait_readable(int fd, uint64_t deadline) {
+    struct weft_descriptor *d;
+    long result = weft_io_begin(fd, WEFT_READING, deadline, &d);
+    if (WEFT_UNLIKELY(result != 0)) {
+        return (int)result;
+    }
+    bool knew = weft_poller_read_dry(d);
+    int late = weft_io_wait_news(d, deadline);
+    /* Where it was dry and is no more, an edge has been taken. */
+    if (late != -EBADF && (!knew || weft_poller_read_dry(d))) {
+        do {
+            result = look(fd);
+            if (late != 0 && result == -EAGAIN) {
+                result = late;
+                break;
+            }
+        } while (weft_io_again(d, WEFT_READING, deadline, &result));
+    } else {
+        result = late;
+    }
+    weft_io_end(d, WEFT_READING);
+    return result > 0 ? 0 : (int)result;
 }
 
 ssize_t weft_write(int fd, const void *data, size_t size, uint64_t deadline) {

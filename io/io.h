@@ -85,6 +85,12 @@ ssize_t weft_read(int fd, void *data, size_t size, uint64_t deadline);
 ssize_t weft_readv(int fd, const struct iovec *pieces, int count,
                    uint64_t deadline);
 
+/* Waits until a read of `fd` makes sense: there are bytes, the end of the
+ * stream, an error, or a connection to accept. So that a task may wait without
+ * holding a buffer. Seldom it comes back and there is nothing: then the call
+ * that follows waits after all. Returns 0 or one of the errors above. */
+int weft_wait_readable(int fd, uint64_t deadline);
+
 /* Writes all `size` bytes and returns `size`; or an error, by which time some
  * of them may have been sent: -EPIPE, -ECONNRESET and others of write(2). */
 ssize_t weft_write(int fd, const void *data, size_t size, uint64_t deadline);

@@ -289,6 +289,40 @@ IO_TEST(bytes_between_the_read_and_the_wait_are_not_lost) {
     close_link(&link);
 }
 
+IO_TEST(waiting_to_read_takes_nothing) {
+    (void)arg;
+    struct link link = open_link();
+    int ends[2];
+    char data[8];
+    open_pipe(ends);
+    EXPECT(weft_wait_readable(ends[0], weft_now() + WEFT_MS), -ETIMEDOUT);
+    EXPECT(weft_write(ends[1], "x", 1, soon()), 1);
+    EXPECT(weft_wait_readable(ends[0], soon()), 0);
+    EXPECT(weft_wait_readable(ends[0], 0), 0);
+    EXPECT(weft_read(ends[0], data, sizeof(data), 0), 1);
+    EXPECT(weft_wait_readable(ends[0], 0), -ETIMEDOUT);
+    EXPECT(weft_wait_readable(link.ours, 0), -ETIMEDOUT);
+    for (int i = 0; i < TIMES; i++) {
+        say(&link, "bytes", 0);
+        maybe_look(i);
+        EXPECT(weft_wait_readable(link.ours, soon()), 0);
+        maybe_look(i / 2);
+        expect_text(&link, "bytes");
+        /* Now it is dry: the deadline that has passed sees what comes. */
+        say(&link, "more", 0);
+        EXPECT(weft_wait_readable(link.ours, i % 2), 0);
+        expect_text(&link, "more");
+    }
+    EXPECT(weft_wait_readable(link.ours, weft_now() + WEFT_MS), -ETIMEDOUT);
+    EXPECT(shutdown(link.other, SHUT_WR), 0);
+    EXPECT(weft_wait_readable(link.ours, soon()), 0);
+    EXPECT(weft_wait_readable(link.ours, soon()), 0);
+    expect_text(&link, "");
+    close_both(ends);
+    close_link(&link);
+    EXPECT(weft_wait_readable(link.ours, soon()), -EBADF);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_short_read_of_a_tcp_socket_is_remembered),
@@ -302,6 +336,7 @@ int main(void) {
         cmocka_unit_test(a_cancelled_task_still_gets_what_came_since),
         cmocka_unit_test(closing_wakes_who_waits_without_having_tried),
         cmocka_unit_test(bytes_between_the_read_and_the_wait_are_not_lost),
+        cmocka_unit_test(waiting_to_read_takes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,11 @@ static void put_number(struct http_response *r, uint64_t n, unsigned base) {
     http_out_put(r->out, p, (size_t)(digits + sizeof(digits) - p));
 }
 
+static void put_two(char *at, int n) {
+    at[0] = (char)('0' + n / 10);
+    at[1] = (char)('0' + n % 10);
+}
+
 void http_date_update(struct http_date *date, int64_t second) {
     static const char kDays[][4] = {"Sun", "Mon", "Tue", "Wed",
                                     "Thu", "Fri", "Sat"};
@@ -60,15 +65,22 @@ void http_date_update(struct http_date *date, int64_t second) {
     if (date->second == second && date->text[0] != '\0') {
         return;
     }
-    /* Not strftime(): the names would be the locale's. */
+    /* Not strftime(): the names would be the locale's. Not snprintf(): each
+     * task's stack would keep the second page that it touches. */
     time_t t = (time_t)second;
     struct tm tm;
     gmtime_r(&t, &tm);
-    snprintf(date->text, sizeof(date->text),
-             "%s, %02u %s %04u %02u:%02u:%02u GMT", kDays[tm.tm_wday],
-             (unsigned)tm.tm_mday % 32, kMonths[tm.tm_mon],
-             ((unsigned)tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 24,
-             (unsigned)tm.tm_min % 60, (unsigned)tm.tm_sec % 61);
+    static const char kShape[] = "Ddd, 00 Mmm 0000 00:00:00 GMT";
+    int year = (tm.tm_year + 1900) % 10000;
+    memcpy(date->text, kShape, sizeof(kShape));
+    memcpy(date->text, kDays[tm.tm_wday], 3);
+    put_two(date->text + 5, tm.tm_mday);
+    memcpy(date->text + 8, kMonths[tm.tm_mon], 3);
+    put_two(date->text + 12, year / 100);
+    put_two(date->text + 14, year % 100);
+    put_two(date->text + 17, tm.tm_hour);
+    put_two(date->text + 20, tm.tm_min);
+    put_two(date->text + 23, tm.tm_sec);
     date->second = second;
 }
 

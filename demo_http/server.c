@@ -272,6 +272,7 @@ int http_server_run(const struct http_options *options) {
     int status = run(s);
     /* Tasks that were cut but still compute may use it: leave it to them. */
     if (s->count == 0 && s->refusals == 0) {
+        http_service_free_spares(&s->service);
         free(s);
     }
     return status;

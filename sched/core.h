@@ -160,7 +160,7 @@ struct weft_processor {
     /* Any thread, atomic. */
     _Alignas(WEFT_CACHE_LINE) _Atomic(struct weft_worker *) worker;
     _Atomic(struct weft_task *) slot; /* LIFO: the last made ready here */
-    _Atomic uint64_t seq; /* owner writes: a new slice has begun */
+    _Atomic uint64_t seq; /* owner writes: so many slices have begun */
     _Atomic uint64_t began; /* owner writes: when, if it is a hog's; else 0 */
     _Atomic uint64_t protect; /* owner writes: ns of it that are the hog's own */
     _Atomic uint64_t asked_seq; /* the monitor writes: this slice is over */
@@ -191,7 +191,6 @@ struct weft_processor {
     /* Owner writes, others read: statistics, relaxed. */
     _Alignas(WEFT_CACHE_LINE) _Atomic uint64_t spawned;
     _Atomic uint64_t ended;
-    _Atomic uint64_t switches;
     _Atomic uint64_t polls;
     _Atomic uint64_t yielded;
     _Atomic uint64_t adopted; /* taken from another's brood */
@@ -376,10 +375,7 @@ static inline void weft_slice_begin(struct weft_processor *p,
             atomic_load_explicit(&p->began, memory_order_relaxed) != 0)) {
         weft_share_switch(p, t->hog, weft_clock_now());
     }
-    atomic_store_explicit(
-        &p->seq, atomic_load_explicit(&p->seq, memory_order_relaxed) + 1,
-        memory_order_relaxed);
-    weft_count(&p->switches);
+    weft_count(&p->seq);
 }
 
 /* It was preempted before: it will be again. */

@@ -20,7 +20,7 @@ static void add_processors(struct weft_runtime *rt, struct weft_metrics *m) {
         weft_local_counters(&p->queue, &c);
         ended += get(&p->ended);
         m->spawned += get(&p->spawned);
-        m->switches += get(&p->switches);
+        m->switches += get(&p->seq);
         m->steals += c.steals + get(&p->adopted);
         m->stolen += c.stolen + get(&p->adopted);
         m->overflows += c.overflows;

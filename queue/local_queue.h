@@ -105,6 +105,17 @@ static inline bool weft_local_push(struct weft_local *local,
     return true;
 }
 
+/* The same where it takes no look at the thieves. False: nothing was done, use
+ * weft_local_push(). Context: owner. */
+static WEFT_ALWAYS_INLINE bool weft_local_push_quickly(
+    struct weft_local *local, struct weft_node *node) {
+    if (WEFT_UNLIKELY(!weft_local_ring_push(&local->ring, node))) {
+        return false;
+    }
+    weft_local_count(&local->pushes, 1);
+    return true;
+}
+
 /* Moves from the front of `batch` what fits; returns how many. Context: owner.
  */
 static inline uint32_t weft_local_push_batch(struct weft_local *local,

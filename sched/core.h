@@ -21,6 +21,7 @@
  *   switch.c   from one task to the next: yield, park, exit
  *   ready.c    making tasks runnable, and waking a worker for them
  *   pick.c     which task is next: all the policy of the queues
+ *   quick.h    the usual cases of the two before, inlined
  *   share.c    how light tasks and hogs share a processor
  *   hogs.c     how hogs share what is left to them
  *   quantum.c  how long a slice may last
@@ -170,6 +171,7 @@ struct weft_processor {
     struct weft_runtime *runtime;
     struct weft_task *next; /* what its next worker is to run, or NULL */
     uint32_t picks;
+    uint32_t look_at; /* the pick that is to look at all queues: quick.h */
     uint32_t slot_streak; /* tasks taken from the slot in a row */
     uint32_t let_by;      /* tasks that were let go before the hogs */
     uint64_t light_since; /* when the last hog's slice ended; see share.c */

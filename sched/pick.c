@@ -24,6 +24,7 @@
  * Always true: who calls owns the processor; a task that comes out of here is
  * in no queue any more. */
 #include "weft/sched/core.h"
+#include "weft/sched/quick.h"
 
 enum {
     GLOBAL_INTERVAL = 61,
@@ -32,7 +33,6 @@ enum {
     LOCAL_INTERVAL = 4, /* in the brood's time */
     OLDEST_CHECK = 64, /* one off: the brood is first then */
     OLDEST_AFTER = 1000 * 1000, /* ns */
-    SLOT_STREAK = 3, /* Tokio's worker has the same bound */
     SLOT_STREAK_TREE = 16, /* a parent whose child has ended is in the slot */
     GLOBAL_SHARE = 128,
 };
@@ -63,10 +63,10 @@ static struct weft_task *pop_share(struct weft_processor *p) {
     return t;
 }
 
-/* Have the newest gone first for long enough? By the clock: what is oldest may be
- * the rest of the very tree whose leaves are the newest. Each turn of its begins
- * another branch before this one is done, and were it each so many picks, the
- * tree would soon stand there whole. */
+/* Have the newest gone first for long enough? By the clock: what is oldest may
+ * be the rest of the very tree whose leaves are the newest. Each turn of its
+ * begins another branch before this one is done, and were it each so many
+ * picks, the tree would soon stand there whole. */
 static bool oldest_due(struct weft_processor *p) {
     uint64_t now;
     if (WEFT_LIKELY(p->picks % OLDEST_CHECK != 1) ||
@@ -98,15 +98,6 @@ static struct weft_task *take_own(struct weft_processor *p) {
     return NULL;
 }
 
-static struct weft_task *take_slot(struct weft_processor *p) {
-    if (atomic_load_explicit(&p->slot, memory_order_relaxed) == NULL) {
-        return NULL;
-    }
-    /* Acquire: pairs with the release in weft_ready() (by another worker that
-     * held this processor). A thief may have been quicker. */
-    return atomic_exchange_explicit(&p->slot, NULL, memory_order_acquire);
-}
-
 /* Is it the hogs' turn although light tasks may wait? With classes one pick in
  * 16 asks share.c; without, every other pick is theirs. */
 static bool hogs_first(struct weft_processor *p) {
@@ -129,23 +120,32 @@ static struct weft_task *pick_shares(struct weft_processor *p) {
     return hogs_first(p) ? weft_hogs_next(p) : NULL;
 }
 
+/* Until when can neither the global queue nor the hogs be due? */
+static void look_again(struct weft_processor *p) {
+    uint32_t hogs = (p->picks | p->runtime->hog_check) + 1;
+    uint32_t global = p->picks - p->picks % GLOBAL_INTERVAL + GLOBAL_INTERVAL;
+    p->look_at = hogs < global ? hogs : global;
+}
+
 static struct weft_task *choose(struct weft_processor *p) {
     struct weft_runtime *rt = p->runtime;
     struct weft_task *t;
+    uint32_t streak = p->newest_first ? SLOT_STREAK_TREE : WEFT_SLOT_STREAK;
     p->picks++;
+    look_again(p);
     if ((t = pick_shares(p)) != NULL) {
         return t;
     }
     if (p->picks % HIGH_INTERVAL != 0 && (t = pop(&rt->high)) != NULL) {
         return t;
     }
-    if (p->slot_streak < (p->newest_first ? SLOT_STREAK_TREE : SLOT_STREAK) && (t = take_slot(p)) != NULL) {
+    if (p->slot_streak < streak && (t = weft_slot_take(p)) != NULL) {
         p->slot_streak++;
         return t;
     }
     p->slot_streak = 0;
-    if ((t = take_own(p)) != NULL || (t = pop_share(p)) != NULL || (t = take_slot(p)) != NULL ||
-        (t = pop(&rt->high)) != NULL) {
+    if ((t = take_own(p)) != NULL || (t = pop_share(p)) != NULL ||
+        (t = weft_slot_take(p)) != NULL || (t = pop(&rt->high)) != NULL) {
         return t;
     }
     return weft_hogs_next(p);

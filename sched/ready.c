@@ -28,6 +28,7 @@
 
 #include "weft/base/syscall.h"
 #include "weft/sched/core.h"
+#include "weft/sched/quick.h"
 
 /* A count that is written under idle->lock and read without. */
 static void adjust(_Atomic uint32_t *count, int by) {
@@ -277,29 +278,19 @@ static void push_local(struct weft_processor *p, struct weft_task *t) {
     }
 }
 
-static bool is_ordinary(const struct weft_task *t) {
-    return !t->hog && t->priority == WEFT_PRIORITY_NORMAL;
-}
-
 /* Queues `t`, which is runnable and in no queue, to run soon. `w` is the
  * calling worker; without a processor, or NULL, the task goes to all. `rt` is
  * what weft_runtime_borrow(w) gave; asked again, it might say NULL by now. */
 WEFT_TEXT void weft_ready(struct weft_runtime *rt, struct weft_worker *w,
                           struct weft_task *t) {
     struct weft_processor *p = w == NULL ? NULL : weft_worker_processor(w);
-    if (p == NULL || !is_ordinary(t)) {
+    if (p == NULL || !weft_task_is_ordinary(t)) {
         weft_push_global(rt, t);
         weft_wake(rt);
         return;
     }
-    /* Release: pairs with the acquires in take_slot() (pick.c), in steal_slot()
-     * (worker.c), in weft_processor_hand_off(), and here, where the one before
-     * is taken out again, perhaps another worker's. */
-    struct weft_task *old =
-        atomic_load_explicit(&p->slot, memory_order_relaxed) == NULL
-            ? NULL
-            : atomic_exchange_explicit(&p->slot, NULL, memory_order_acquire);
-    atomic_store_explicit(&p->slot, t, memory_order_release);
+    struct weft_task *old = weft_slot_take(p);
+    weft_slot_put(p, t);
     if (old != NULL) {
         push_local(p, old);
     }
@@ -308,7 +299,7 @@ WEFT_TEXT void weft_ready(struct weft_runtime *rt, struct weft_worker *w,
 /* The same for one that ran until now: behind those that wait. */
 WEFT_TEXT void weft_ready_behind(struct weft_worker *w, struct weft_task *t) {
     struct weft_processor *p = weft_worker_processor(w);
-    if (p == NULL || !is_ordinary(t)) {
+    if (p == NULL || !weft_task_is_ordinary(t)) {
         weft_push_global(w->runtime, t);
         weft_wake(w->runtime);
         return;
@@ -318,7 +309,7 @@ WEFT_TEXT void weft_ready_behind(struct weft_worker *w, struct weft_task *t) {
 
 WEFT_TEXT void weft_unpark(struct weft_task *t) {
     struct weft_worker *w = weft_enter();
-    struct weft_runtime *rt = weft_runtime_borrow(w);
+    struct weft_runtime *rt = weft_runtime_of(w);
     if (WEFT_UNLIKELY(rt == NULL)) {
         weft_leave_borrowed(w); /* it has ended, the task with it */
         return;
@@ -375,7 +366,7 @@ WEFT_TEXT void weft_processor_hand_off(struct weft_runtime *rt,
     while ((fresh = weft_brood_pop_oldest(&p->brood)) != NULL) {
         weft_batch_push(&all, fresh);
     }
-    /* Acquire: pairs with the release in weft_ready(). */
+    /* Acquire: pairs with the release in weft_slot_put(). */
     struct weft_task *slot =
         atomic_exchange_explicit(&p->slot, NULL, memory_order_acquire);
     if (slot != NULL) {

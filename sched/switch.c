@@ -35,6 +35,7 @@
 
 #include "weft/sched/core.h"
 #include "weft/sched/pin.h"
+#include "weft/sched/quick.h"
 
 enum { POLL_INTERVAL = 61 }; /* lone yields between looks at the poller */
 
@@ -52,28 +53,27 @@ static void park_commit(struct weft_worker *w, struct weft_task *t) {
     }
 }
 
-WEFT_TEXT struct weft_worker *weft_switch_finish(void) {
+/* First thing after a switch, on whatever thread that is. */
+static WEFT_ALWAYS_INLINE struct weft_worker *finish(void) {
     struct weft_worker *w = (struct weft_worker *)weft_thread_self();
     struct weft_task *t = w->left;
     enum weft_after after = w->after;
     w->left = NULL;
     w->after = WEFT_AFTER_NOTHING;
-    switch (after) {
-        case WEFT_AFTER_NOTHING:
-            break;
-        case WEFT_AFTER_YIELD:
-            weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_RUNNABLE);
-            weft_ready_behind(w, t);
-            break;
-        case WEFT_AFTER_PARK:
-            park_commit(w, t);
-            break;
-        case WEFT_AFTER_EXIT:
-            weft_context_fini(&w->dying);
-            weft_stack_put(w, &w->dead_stack, w->dead_pooled);
-            break;
+    if (WEFT_LIKELY(after == WEFT_AFTER_YIELD)) {
+        weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_RUNNABLE);
+        weft_ready_behind_quickly(w, t);
+    } else if (WEFT_LIKELY(after == WEFT_AFTER_PARK)) {
+        park_commit(w, t);
+    } else if (after == WEFT_AFTER_EXIT) {
+        weft_context_fini(&w->dying);
+        weft_stack_put(w, &w->dead_stack, w->dead_pooled);
     }
     return w;
+}
+
+WEFT_TEXT struct weft_worker *weft_switch_finish(void) {
+    return finish();
 }
 
 /* Makes `n` what runs next on `w` and returns its context; the native one, where
@@ -108,8 +108,8 @@ WEFT_NOINLINE WEFT_TEXT static struct weft_worker *switch_keeping(
 }
 
 /* Leaves the running task for `n`. */
-static struct weft_worker *switch_to(struct weft_worker *w, struct weft_task *n,
-                                     enum weft_after after) {
+static WEFT_ALWAYS_INLINE struct weft_worker *switch_to(
+    struct weft_worker *w, struct weft_task *n, enum weft_after after) {
     struct weft_task *t = weft_worker_task(w);
     if (WEFT_UNLIKELY(t->keeps != 0)) {
         return switch_keeping(w, n, after);
@@ -117,22 +117,35 @@ static struct weft_worker *switch_to(struct weft_worker *w, struct weft_task *n,
     w->left = t;
     w->after = after;
     weft_context_switch(&t->context, aim_at(w, n));
-    return weft_switch_finish();
+    return finish();
 }
 
 /* These two return the worker that the task is on afterwards. */
 WEFT_TEXT struct weft_worker *weft_switch_away(struct weft_worker *w,
                                                enum weft_after after) {
-    return switch_to(w, weft_pick(weft_worker_processor(w)), after);
+    return switch_to(w, weft_pick_quickly(weft_worker_processor(w)), after);
+}
+
+/* Alone, it looks at the poller at times. */
+static WEFT_NOINLINE WEFT_TEXT struct weft_task *pick_alone(
+    struct weft_worker *w) {
+    struct weft_processor *p = weft_worker_processor(w);
+    return p->picks % POLL_INTERVAL == 0 && weft_look_around(w) > 0
+               ? weft_pick(p)
+               : NULL;
+}
+
+static WEFT_ALWAYS_INLINE struct weft_worker *yield_inside(
+    struct weft_worker *w) {
+    struct weft_task *n = weft_pick_quickly(weft_worker_processor(w));
+    if (WEFT_UNLIKELY(n == NULL) && (n = pick_alone(w)) == NULL) {
+        return w;
+    }
+    return switch_to(w, n, WEFT_AFTER_YIELD);
 }
 
 WEFT_TEXT struct weft_worker *weft_yield_inside(struct weft_worker *w) {
-    struct weft_processor *p = weft_worker_processor(w);
-    struct weft_task *n = weft_pick(p);
-    if (n == NULL && p->picks % POLL_INTERVAL == 0 && weft_look_around(w) > 0) {
-        n = weft_pick(p);
-    }
-    return n == NULL ? w : switch_to(w, n, WEFT_AFTER_YIELD);
+    return yield_inside(w);
 }
 
 /* Yields to `n` (NULL: to the native loop) from within the signal handler. The
@@ -257,7 +270,7 @@ WEFT_TEXT void weft_yield(void) {
         return;
     }
     weft_task_forgive(weft_worker_task(w)); /* it gives way by itself */
-    weft_leave(weft_yield_inside(w));
+    weft_leave(yield_inside(w));
 }
 
 /* Somebody is asked: is it the caller? */

@@ -126,7 +126,7 @@ static struct weft_task *steal_slot(struct weft_processor *from, uint64_t seq) {
         atomic_load_explicit(&from->seq, memory_order_relaxed) != seq) {
         return NULL;
     }
-    /* Acquire: pairs with the release in weft_ready(). */
+    /* Acquire: pairs with the release in weft_slot_put(). */
     return atomic_exchange_explicit(&from->slot, NULL, memory_order_acquire);
 }
 

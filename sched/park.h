@@ -39,15 +39,23 @@ int weft_park(uint64_t deadline, const char *why);
 /* The same, but cancellation does not end it. */
 int weft_park_uncancellable(uint64_t deadline, const char *why);
 
+/* weft_runtime_leave() and then weft_park(), for less. Context: task, inside
+ * one weft_runtime_enter(); may switch. */
+int weft_park_and_leave(uint64_t deadline, const char *why);
+
 /* Gives `task` its token and makes it runnable if it waits. Context: any
  * thread, the runtime's sections too; does not switch. */
 void weft_unpark(struct weft_task *task);
 
+/* weft_unpark() and then weft_runtime_leave(), for less. Context: inside
+ * weft_runtime_enter(); may switch. */
+void weft_unpark_and_leave(struct weft_task *task);
+
 /* Between the two the calling thread is inside the runtime: it is not
  * preempted, so a struct weft_lock may be held. They nest. A task must not park
- * inside. On a thread that weft does not know they do nothing.
- * Context: any thread; leave may switch. */
-void weft_runtime_enter(void);
+ * inside. On a thread that weft does not know they do nothing. Entering returns
+ * the calling task, as weft_self(). Context: any thread; leave may switch. */
+struct weft_task *weft_runtime_enter(void);
 void weft_runtime_leave(void);
 
 /* What a task carries along for a layer above: one thing, embedded in its

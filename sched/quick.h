@@ -72,6 +72,19 @@ static WEFT_ALWAYS_INLINE bool weft_task_is_ordinary(
     return WEFT_LIKELY(!t->hog && t->priority == WEFT_PRIORITY_NORMAL);
 }
 
+/* As weft_ready(). */
+static WEFT_ALWAYS_INLINE void weft_ready_quickly(struct weft_runtime *rt,
+                                                  struct weft_worker *w,
+                                                  struct weft_task *t) {
+    struct weft_processor *p = w == NULL ? NULL : weft_worker_processor(w);
+    if (WEFT_LIKELY(p != NULL) && weft_task_is_ordinary(t) &&
+        atomic_load_explicit(&p->slot, memory_order_relaxed) == NULL) {
+        weft_slot_put(p, t);
+    } else {
+        weft_ready(rt, w, t);
+    }
+}
+
 /* As weft_ready_behind(), for a task that has run. */
 static WEFT_ALWAYS_INLINE void weft_ready_behind_quickly(struct weft_worker *w,
                                                          struct weft_task *t) {
@@ -84,7 +97,7 @@ static WEFT_ALWAYS_INLINE void weft_ready_behind_quickly(struct weft_worker *w,
     }
 }
 
-/* As weft_runtime_borrow() and weft_leave_borrowed(). */
+/* As weft_runtime_borrow(). */
 static WEFT_ALWAYS_INLINE struct weft_runtime *weft_runtime_of(
     struct weft_worker *w) {
     return WEFT_LIKELY(w != NULL) ? w->runtime : weft_runtime_borrow(NULL);

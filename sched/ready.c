@@ -307,13 +307,11 @@ WEFT_TEXT void weft_ready_behind(struct weft_worker *w, struct weft_task *t) {
     push_local(p, t);
 }
 
-WEFT_TEXT void weft_unpark(struct weft_task *t) {
-    struct weft_worker *w = weft_enter();
-    struct weft_runtime *rt = weft_runtime_of(w);
-    if (WEFT_UNLIKELY(rt == NULL)) {
-        weft_leave_borrowed(w); /* it has ended, the task with it */
-        return;
-    }
+/* Gives the token. `w` is the calling worker, inside, or NULL, and `rt` is
+ * borrowed. */
+static WEFT_ALWAYS_INLINE void give_token(struct weft_runtime *rt,
+                                          struct weft_worker *w,
+                                          struct weft_task *t) {
     uint32_t token = atomic_load_explicit(&t->token, memory_order_relaxed);
     for (;;) {
         if (token == WEFT_TOKEN_PARKED) {
@@ -325,7 +323,7 @@ WEFT_TEXT void weft_unpark(struct weft_task *t) {
                     memory_order_relaxed)) {
                 weft_task_become(t, WEFT_TASK_WAITING, WEFT_TASK_RUNNABLE);
                 weft_task_forgive(t); /* it has waited */
-                weft_ready(rt, w, t);
+                weft_ready_quickly(rt, w, t);
                 break;
             }
             /* Release: pairs with the acquires in park() and park_commit(). It
@@ -337,7 +335,29 @@ WEFT_TEXT void weft_unpark(struct weft_task *t) {
             break;
         }
     }
-    weft_leave_borrowed(w);
+}
+
+WEFT_TEXT void weft_unpark_and_leave(struct weft_task *t) {
+    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    if (WEFT_UNLIKELY(w == NULL)) {
+        weft_unpark(t); /* there was nothing to enter */
+        return;
+    }
+    give_token(w->runtime, w, t);
+    weft_leave(w);
+}
+
+WEFT_TEXT void weft_unpark(struct weft_task *t) {
+    struct weft_worker *w = weft_enter();
+    struct weft_runtime *rt = weft_runtime_of(w);
+    if (WEFT_LIKELY(rt != NULL)) { /* else it has ended, the task with it */
+        give_token(rt, w, t);
+    }
+    if (WEFT_LIKELY(w != NULL)) {
+        weft_leave(w);
+    } else {
+        weft_runtime_return(w);
+    }
 }
 
 /* Gives `p`, whose worker lets go of it, to whom it is of use: the caller owns

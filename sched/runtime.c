@@ -328,8 +328,9 @@ WEFT_TEXT void weft_runtime_return(struct weft_worker *w) {
     }
 }
 
-WEFT_TEXT void weft_runtime_enter(void) {
-    (void)weft_enter();
+WEFT_TEXT struct weft_task *weft_runtime_enter(void) {
+    struct weft_worker *w = weft_enter();
+    return w == NULL ? NULL : weft_worker_task(w);
 }
 
 WEFT_TEXT void weft_runtime_leave(void) {

@@ -321,9 +321,10 @@ enum {
     FOR_AN_END = 2, /* another task's, which may not have begun */
 };
 
-static WEFT_ALWAYS_INLINE int park(uint64_t deadline, const char *why,
-                                   unsigned how) {
-    struct weft_worker *w = weft_enter();
+/* `w` is the calling worker, inside, or NULL; leaves. */
+static WEFT_NOINLINE WEFT_TEXT int park(struct weft_worker *w,
+                                        uint64_t deadline, const char *why,
+                                        unsigned how) {
     int result = 0;
     if (WEFT_UNLIKELY(w == NULL || weft_worker_task(w) == NULL)) {
         weft_fatal("a call that waits (%s) was made outside a task", why);
@@ -350,7 +351,8 @@ static WEFT_ALWAYS_INLINE int park(uint64_t deadline, const char *why,
                 weft_worker_processor(w)->newest_first = true;
             }
             atomic_store_explicit(&t->why, why, memory_order_relaxed);
-            w = weft_switch_away(w, WEFT_AFTER_PARK);
+            w = switch_to(w, weft_pick_quickly(weft_worker_processor(w)),
+                          WEFT_AFTER_PARK);
             atomic_store_explicit(&t->why, NULL, memory_order_relaxed);
             if (deadline != WEFT_FOREVER && !weft_timer_disarm(t)) {
                 result = -ETIMEDOUT;
@@ -374,13 +376,18 @@ static WEFT_ALWAYS_INLINE int park(uint64_t deadline, const char *why,
 }
 
 WEFT_TEXT int weft_park(uint64_t deadline, const char *why) {
-    return park(deadline, why, CANCELLABLE);
+    return park(weft_enter(), deadline, why, CANCELLABLE);
+}
+
+WEFT_TEXT int weft_park_and_leave(uint64_t deadline, const char *why) {
+    return park((struct weft_worker *)weft_thread_self(), deadline, why,
+                CANCELLABLE);
 }
 
 WEFT_TEXT int weft_park_for_end(uint64_t deadline) {
-    return park(deadline, "join", CANCELLABLE | FOR_AN_END);
+    return park(weft_enter(), deadline, "join", CANCELLABLE | FOR_AN_END);
 }
 
 WEFT_TEXT int weft_park_uncancellable(uint64_t deadline, const char *why) {
-    return park(deadline, why, 0);
+    return park(weft_enter(), deadline, why, 0);
 }

@@ -40,6 +40,7 @@
 #include "weft/sched/park.h"
 #include "weft/sync/channel_inside.h"
 #include "weft/sync/wait_list.h"
+#include "weft/sync/wait_list_inside.h"
 
 /* Relaxed in both: written under the lock, a snapshot without it. */
 static size_t count_of(const struct weft_channel *ch) {
@@ -106,21 +107,25 @@ static WEFT_NOINLINE struct weft_channel_party *choose_among(
 
 /* Takes the first sender (or receiver) out of the list, NULL when none waits.
  */
-static struct weft_channel_party *choose(struct weft_channel *ch, bool sender) {
+static WEFT_ALWAYS_INLINE struct weft_channel_party *choose(struct weft_channel *ch, bool sender) {
     if (WEFT_UNLIKELY(ch->who == WEFT_CHANNEL_BOTH)) {
         return choose_among(ch, sender);
     }
     if ((ch->who == WEFT_CHANNEL_SENDERS) != sender) {
         return NULL;
     }
-    return party_of(weft_wait_list_choose(&ch->waiters));
+    return party_of(weft_waiters_choose(&ch->waiters));
 }
 
-void weft_channel_join(struct weft_channel *ch, struct weft_channel_party *me) {
+static void join(struct weft_channel *ch, struct weft_channel_party *me) {
     enum weft_channel_who mine =
         me->sender ? WEFT_CHANNEL_SENDERS : WEFT_CHANNEL_RECEIVERS;
     bool alone = weft_wait_list_first(&ch->waiters) == NULL;
     ch->who = alone || ch->who == mine ? mine : WEFT_CHANNEL_BOTH;
+}
+
+void weft_channel_join(struct weft_channel *ch, struct weft_channel_party *me) {
+    join(ch, me);
 }
 
 /* Lets go of the lock, and grants `served` unless it is NULL. */
@@ -128,15 +133,16 @@ static int leave(struct weft_channel *ch, struct weft_channel_party *served,
                  int result) {
     weft_lock_release(&ch->waiters.lock);
     if (served != NULL) {
-        weft_waiter_grant(&served->waiter, 0);
+        weft_waiter_grant_and_leave(&served->waiter, 0);
+    } else {
+        weft_runtime_leave();
     }
-    weft_runtime_leave();
     return result;
 }
 
 /* What can be done of a send without waiting, or -EAGAIN. The lock is held;
  * `*served` is to be granted once it is not. */
-static int send_now(struct weft_channel *ch, const void *value,
+static WEFT_ALWAYS_INLINE int send_now(struct weft_channel *ch, const void *value,
                     struct weft_channel_party **served) {
     if (is_closed(ch)) {
         return -EPIPE;
@@ -154,7 +160,7 @@ static int send_now(struct weft_channel *ch, const void *value,
 }
 
 /* The same of a receive. */
-static int recv_now(struct weft_channel *ch, void *value,
+static WEFT_ALWAYS_INLINE int recv_now(struct weft_channel *ch, void *value,
                     struct weft_channel_party **served) {
     *served = choose(ch, true);
     if (count_of(ch) > 0) {
@@ -179,34 +185,38 @@ int weft_channel_serve(struct weft_channel *ch, struct weft_channel_party *me,
 
 /* The lock is held and nothing can be done now. */
 static int wait(struct weft_channel *ch, struct weft_channel_party *me,
-                uint64_t deadline) {
-    weft_channel_join(ch, me);
-    weft_wait_list_push(&ch->waiters, &me->waiter);
-    weft_wait_list_leave(&ch->waiters);
-    return weft_wait_list_wait(&ch->waiters, &me->waiter, deadline,
-                               me->sender ? "channel send" : "channel recv");
+                struct weft_task *task, uint64_t deadline) {
+    join(ch, me);
+    weft_waiters_link(&ch->waiters, &me->waiter, task, ch->waiters.tail, NULL);
+    return weft_wait_list_leave_and_wait(
+        &ch->waiters, &me->waiter, deadline,
+        me->sender ? "channel send" : "channel recv");
 }
 
-static int send(struct weft_channel *ch, const void *value, bool may_wait,
-                uint64_t deadline) {
+static WEFT_ALWAYS_INLINE int send(struct weft_channel *ch, const void *value,
+                                   bool may_wait, uint64_t deadline) {
     struct weft_channel_party *served = NULL;
-    weft_wait_list_enter(&ch->waiters);
+    struct weft_task *task = weft_waiters_enter(&ch->waiters);
     int result = send_now(ch, value, &served);
     if (result == -EAGAIN && may_wait) {
-        struct weft_channel_party me = {.from = value, .sender = true};
-        return wait(ch, &me, deadline);
+        struct weft_channel_party me;
+        me.from = value;
+        me.sender = true;
+        return wait(ch, &me, task, deadline);
     }
     return leave(ch, served, result);
 }
 
-static int recv(struct weft_channel *ch, void *value, bool may_wait,
-                uint64_t deadline) {
+static WEFT_ALWAYS_INLINE int recv(struct weft_channel *ch, void *value,
+                                   bool may_wait, uint64_t deadline) {
     struct weft_channel_party *served = NULL;
-    weft_wait_list_enter(&ch->waiters);
+    struct weft_task *task = weft_waiters_enter(&ch->waiters);
     int result = recv_now(ch, value, &served);
     if (result == -EAGAIN && may_wait) {
-        struct weft_channel_party me = {.to = value};
-        return wait(ch, &me, deadline);
+        struct weft_channel_party me;
+        me.to = value;
+        me.sender = false;
+        return wait(ch, &me, task, deadline);
     }
     return leave(ch, served, result);
 }

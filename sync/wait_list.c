@@ -57,10 +57,10 @@
 #include "weft/base/futex.h"
 #include "weft/sched/park.h"
 #include "weft/sched/task.h"
+#include "weft/sync/wait_list_inside.h"
 
 void weft_wait_list_enter(struct weft_wait_list *list) {
-    weft_runtime_enter();
-    weft_lock_acquire(&list->lock);
+    (void)weft_waiters_enter(list);
 }
 
 void weft_wait_list_leave(struct weft_wait_list *list) {
@@ -68,28 +68,13 @@ void weft_wait_list_leave(struct weft_wait_list *list) {
     weft_runtime_leave();
 }
 
-/* Links `w` in between two neighbours, either of which may be NULL. */
-static void link_between(struct weft_wait_list *list, struct weft_waiter *w,
-                         struct weft_waiter *prev, struct weft_waiter *next) {
-    w->task = weft_self();
-    w->prev = prev;
-    w->next = next;
-    w->queued = true;
-    w->result = 0;
-    w->claim = NULL;
-    atomic_store_explicit(&w->granted, 0, memory_order_relaxed);
-    *(prev != NULL ? &prev->next : &list->head) = w;
-    *(next != NULL ? &next->prev : &list->tail) = w;
-    list->count++;
-}
-
 void weft_wait_list_push(struct weft_wait_list *list, struct weft_waiter *w) {
-    link_between(list, w, list->tail, NULL);
+    weft_waiters_link(list, w, weft_self(), list->tail, NULL);
 }
 
 void weft_wait_list_push_front(struct weft_wait_list *list,
                                struct weft_waiter *w) {
-    link_between(list, w, NULL, list->head);
+    weft_waiters_link(list, w, weft_self(), NULL, list->head);
 }
 
 void weft_wait_list_push_one_of(struct weft_wait_list *list,
@@ -100,18 +85,10 @@ void weft_wait_list_push_one_of(struct weft_wait_list *list,
     w->number = number;
 }
 
-static void take_out(struct weft_wait_list *list, struct weft_waiter *w) {
-    *(w->prev != NULL ? &w->prev->next : &list->head) = w->next;
-    *(w->next != NULL ? &w->next->prev : &list->tail) = w->prev;
-    w->next = w->prev = NULL;
-    w->queued = false;
-    list->count--;
-}
-
 bool weft_wait_list_choose_this(struct weft_wait_list *list,
                                 struct weft_waiter *w) {
     uint32_t open = 0;
-    take_out(list, w);
+    weft_waiters_unlink(list, w);
     /* Relaxed: it decides who grants; the grant has the order. */
     return WEFT_LIKELY(w->claim == NULL) ||
            atomic_compare_exchange_strong_explicit(w->claim, &open, w->number,
@@ -145,20 +122,37 @@ uint32_t weft_wait_list_choose_batch(struct weft_wait_list *list, uint32_t max,
     return chosen;
 }
 
-void weft_waiter_grant(struct weft_waiter *w, int result) {
+/* Who is to be woken: a task, or NULL when a thread was. */
+static WEFT_ALWAYS_INLINE struct weft_task *grant(struct weft_waiter *w,
+                                                  int result) {
     /* Read first: `w` is on a stack that the store below gives up. */
     struct weft_task *task = w->task;
     _Atomic uint32_t *claim = w->claim;
     w->result = result;
     /* Release: pairs with the acquire in granted(). */
     atomic_store_explicit(&w->granted, 1, memory_order_release);
-    if (WEFT_LIKELY(task != NULL)) {
-        weft_unpark(task);
-    } else {
+    if (WEFT_UNLIKELY(task == NULL)) {
         weft_futex_wake(&w->granted, 1);
         if (claim != NULL) {
             weft_futex_wake(claim, 1);
         }
+    }
+    return task;
+}
+
+void weft_waiter_grant(struct weft_waiter *w, int result) {
+    struct weft_task *task = grant(w, result);
+    if (WEFT_LIKELY(task != NULL)) {
+        weft_unpark(task);
+    }
+}
+
+void weft_waiter_grant_and_leave(struct weft_waiter *w, int result) {
+    struct weft_task *task = grant(w, result);
+    if (WEFT_LIKELY(task != NULL)) {
+        weft_unpark_and_leave(task);
+    } else {
+        weft_runtime_leave();
     }
 }
 
@@ -206,35 +200,51 @@ bool weft_wait_list_withdraw(struct weft_wait_list *list,
     weft_wait_list_enter(list);
     bool queued = w->queued;
     if (queued) {
-        take_out(list, w);
+        weft_waiters_unlink(list, w);
     }
     weft_wait_list_leave(list);
     return queued;
 }
 
-/* Shared by the two below, which differ in how they park. */
-static int wait(struct weft_wait_list *list, struct weft_waiter *w,
-                uint64_t deadline, const char *why,
-                int (*park)(uint64_t, const char *)) {
-    while (!granted(w)) {
-        int error = sleep(w, deadline, why, park);
-        if (error != 0 && !granted(w)) {
+/* One sleep has ended with `error` (0: for no reason perhaps, or none was yet).
+ * The rest of a wait; those that use it differ in how they park. */
+static WEFT_ALWAYS_INLINE int wait(struct weft_wait_list *list,
+                                   struct weft_waiter *w, uint64_t deadline,
+                                   const char *why, int error,
+                                   int (*park)(uint64_t, const char *)) {
+    for (;; error = sleep(w, deadline, why, park)) {
+        if (granted(w)) {
+            return w->result;
+        }
+        if (error != 0) {
             return weft_wait_list_withdraw(list, w) ? error
                                                     : weft_waiter_await(w, why);
         }
     }
-    return w->result;
 }
 
 int weft_wait_list_wait(struct weft_wait_list *list, struct weft_waiter *w,
                         uint64_t deadline, const char *why) {
-    return wait(list, w, deadline, why, weft_park);
+    return wait(list, w, deadline, why, 0, weft_park);
+}
+
+int weft_wait_list_leave_and_wait(struct weft_wait_list *list,
+                                  struct weft_waiter *w, uint64_t deadline,
+                                  const char *why) {
+    int error = 0;
+    weft_lock_release(&list->lock);
+    if (WEFT_LIKELY(w->task != NULL)) {
+        error = weft_park_and_leave(deadline, why);
+    } else {
+        weft_runtime_leave();
+    }
+    return wait(list, w, deadline, why, error, weft_park);
 }
 
 int weft_wait_list_wait_uncancellable(struct weft_wait_list *list,
                                       struct weft_waiter *w, uint64_t deadline,
                                       const char *why) {
-    return wait(list, w, deadline, why, weft_park_uncancellable);
+    return wait(list, w, deadline, why, 0, weft_park_uncancellable);
 }
 
 int weft_wait_any(_Atomic uint32_t *claim, uint64_t deadline, const char *why) {

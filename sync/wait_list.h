@@ -105,6 +105,11 @@ uint32_t weft_wait_list_choose_batch(struct weft_wait_list *list, uint32_t max,
  * lock not held. */
 void weft_waiter_grant(struct weft_waiter *w, int result);
 
+/* The same, and leaves the section without preemption that the caller entered
+ * before it chose. Context: any thread, after weft_runtime_enter(), lock not
+ * held; may switch. */
+void weft_waiter_grant_and_leave(struct weft_waiter *w, int result);
+
 /* Grants all of `chain`, oldest first, and leaves the section without
  * preemption that the caller entered before it chose (a long chain opens it in
  * between). Context: any thread, after weft_runtime_enter(), lock not held; may
@@ -119,7 +124,13 @@ void weft_wait_chain_grant_and_leave(struct weft_wait_chain *chain, int result);
 int weft_wait_list_wait(struct weft_wait_list *list, struct weft_waiter *w,
                         uint64_t deadline, const char *why);
 
-/* The same, but cancellation does not end it. */
+/* weft_wait_list_leave() and then weft_wait_list_wait(), for less.
+ * Context: who pushed, lock held; otherwise the same. */
+int weft_wait_list_leave_and_wait(struct weft_wait_list *list,
+                                  struct weft_waiter *w, uint64_t deadline,
+                                  const char *why);
+
+/* As weft_wait_list_wait(), but cancellation does not end it. */
 int weft_wait_list_wait_uncancellable(struct weft_wait_list *list,
                                       struct weft_waiter *w, uint64_t deadline,
                                       const char *why);

@@ -58,7 +58,16 @@ void weft_unpark(struct weft_task *task) {
     model_futex_wake((const volatile void *)&task->token, 1);
 }
 
-void weft_runtime_enter(void) {
+int weft_park_and_leave(uint64_t deadline, const char *why) {
+    return park(deadline);
+}
+
+void weft_unpark_and_leave(struct weft_task *task) {
+    weft_unpark(task);
+}
+
+struct weft_task *weft_runtime_enter(void) {
+    return weft_self();
 }
 
 void weft_runtime_leave(void) {

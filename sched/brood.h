@@ -117,6 +117,20 @@ static inline struct weft_node *weft_brood_pop_newest(
     return node;
 }
 
+/* The same where nobody steals: without a store that waits for all others.
+ * Owner. */
+static inline struct weft_node *weft_brood_pop_newest_alone(
+    struct weft_brood *brood) {
+    uint64_t bottom =
+        atomic_load_explicit(&brood->bottom, memory_order_relaxed);
+    if (bottom == atomic_load_explicit(&brood->top, memory_order_relaxed)) {
+        return NULL;
+    }
+    atomic_store_explicit(&brood->bottom, bottom - 1, memory_order_relaxed);
+    return atomic_load_explicit(&brood->slots[(bottom - 1) % WEFT_BROOD_SLOTS],
+                                memory_order_relaxed);
+}
+
 /* The oldest, or NULL. Owner: it needs no order to see its own bottom. */
 static inline struct weft_node *weft_brood_pop_oldest(
     struct weft_brood *brood) {

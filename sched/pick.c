@@ -78,9 +78,10 @@ static bool oldest_due(struct weft_processor *p) {
 }
 
 static struct weft_task *take_brood(struct weft_processor *p) {
-    return weft_node_task(WEFT_UNLIKELY(oldest_due(p))
-                              ? weft_brood_pop_oldest(&p->brood)
-                              : weft_brood_pop_newest(&p->brood));
+    return weft_node_task(
+        WEFT_UNLIKELY(oldest_due(p)) ? weft_brood_pop_oldest(&p->brood)
+        : p->queue.alone             ? weft_brood_pop_newest_alone(&p->brood)
+                                     : weft_brood_pop_newest(&p->brood));
 }
 
 /* From the queues of `p` itself. */
@@ -109,8 +110,13 @@ static bool hogs_first(struct weft_processor *p) {
             weft_share_hog_due(p, weft_clock_now()));
 }
 
-static struct weft_task *pick_shares(struct weft_processor *p) {
+/* What others are due, and when to look again. */
+static WEFT_NOINLINE WEFT_TEXT struct weft_task *pick_shares(
+    struct weft_processor *p) {
     struct weft_runtime *rt = p->runtime;
+    uint32_t hogs = (p->picks | rt->hog_check) + 1;
+    uint32_t global = p->picks - p->picks % GLOBAL_INTERVAL + GLOBAL_INTERVAL;
+    p->look_at = hogs < global ? hogs : global;
     if (p->picks % GLOBAL_INTERVAL == 0) {
         struct weft_task *t = pop(&rt->global);
         if (t != NULL) {
@@ -120,20 +126,13 @@ static struct weft_task *pick_shares(struct weft_processor *p) {
     return hogs_first(p) ? weft_hogs_next(p) : NULL;
 }
 
-/* Until when can neither the global queue nor the hogs be due? */
-static void look_again(struct weft_processor *p) {
-    uint32_t hogs = (p->picks | p->runtime->hog_check) + 1;
-    uint32_t global = p->picks - p->picks % GLOBAL_INTERVAL + GLOBAL_INTERVAL;
-    p->look_at = hogs < global ? hogs : global;
-}
-
-static struct weft_task *choose(struct weft_processor *p) {
+static WEFT_ALWAYS_INLINE struct weft_task *choose(struct weft_processor *p) {
     struct weft_runtime *rt = p->runtime;
     struct weft_task *t;
     uint32_t streak = p->newest_first ? SLOT_STREAK_TREE : WEFT_SLOT_STREAK;
     p->picks++;
-    look_again(p);
-    if ((t = pick_shares(p)) != NULL) {
+    if (WEFT_UNLIKELY((int32_t)(p->look_at - p->picks) <= 0) &&
+        (t = pick_shares(p)) != NULL) {
         return t;
     }
     if (p->picks % HIGH_INTERVAL != 0 && (t = pop(&rt->high)) != NULL) {
@@ -152,7 +151,8 @@ static struct weft_task *choose(struct weft_processor *p) {
 }
 
 /* The same where threads are few: tasks that have not begun are held back. */
-static struct weft_task *choose_begun(struct weft_processor *p) {
+static WEFT_NOINLINE WEFT_TEXT struct weft_task *choose_begun(
+    struct weft_processor *p) {
     struct weft_runtime *rt = p->runtime;
     struct weft_task *t;
     while ((t = choose(p)) != NULL && weft_reserve_bars(rt, t)) {

@@ -136,6 +136,16 @@ static inline struct weft_node *weft_local_pop(struct weft_local *local) {
     return node;
 }
 
+/* What is likely to be popped after `more` others: for prefetches. It may have
+ * left the queue long ago; NULL: nothing was ever there. Context: owner. */
+static WEFT_ALWAYS_INLINE struct weft_node *weft_local_guess(
+    struct weft_local *local, uint32_t more) {
+    uint64_t head =
+        atomic_load_explicit(&local->ring.ring.head, memory_order_relaxed);
+    return weft_slot_read(local->ring.slots, WEFT_LOCAL_SLOTS,
+                          weft_ring_head_real(head) + more);
+}
+
 /* How many nodes can be popped or stolen: too old when it is returned.
  * Context: any thread. */
 static inline uint32_t weft_local_length(const struct weft_local *local) {

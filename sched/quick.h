@@ -46,6 +46,25 @@ static WEFT_ALWAYS_INLINE void weft_slot_put(struct weft_processor *p,
     atomic_store_explicit(&p->slot, t, memory_order_release);
 }
 
+/* Among many tasks each switch would wait for the record and for the stack of
+ * the next: they are asked for one and two switches ahead. A guess may be
+ * wrong; records are never unmapped. */
+static WEFT_ALWAYS_INLINE void weft_fetch_ahead(struct weft_processor *p) {
+#if !WEFT_CONTEXT_TOLD
+    const struct weft_task *next =
+        weft_node_task(weft_local_guess(&p->queue, 0));
+    __builtin_prefetch(weft_local_guess(&p->queue, 1), 1);
+    if (next != NULL) {
+        const char *sp = next->context.sp;
+        __builtin_prefetch(sp, 1);
+        __builtin_prefetch(sp + WEFT_CACHE_LINE, 1);
+        __builtin_prefetch(sp + 2 * WEFT_CACHE_LINE, 1);
+    }
+#else
+    (void)p;
+#endif
+}
+
 /* As weft_pick(). */
 static WEFT_ALWAYS_INLINE struct weft_task *weft_pick_quickly(
     struct weft_processor *p) {
@@ -60,6 +79,7 @@ static WEFT_ALWAYS_INLINE struct weft_task *weft_pick_quickly(
         p->slot_streak++;
     } else if ((t = weft_node_task(weft_local_pop(&p->queue))) != NULL) {
         p->slot_streak = 0;
+        weft_fetch_ahead(p);
     } else {
         return weft_pick(p);
     }

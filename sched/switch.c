@@ -43,7 +43,7 @@ static void park_commit(struct weft_worker *w, struct weft_task *t) {
     uint32_t none = WEFT_TOKEN_NONE;
     weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_WAITING);
     /* Release: what the task wrote is seen by who runs it next; pairs with the
-     * acquire in weft_unpark(). Acquire on failure: pairs with the release
+     * acquire in give_token(). Acquire on failure: pairs with the release
      * there, when the token was given. */
     if (WEFT_UNLIKELY(!atomic_compare_exchange_strong_explicit(
             &t->token, &none, WEFT_TOKEN_PARKED, memory_order_release,
@@ -364,7 +364,7 @@ static WEFT_NOINLINE WEFT_TEXT int park(struct weft_worker *w,
             }
         }
     }
-    /* Acquire: pairs with the release in weft_unpark(): what the waker did
+    /* Acquire: pairs with the release in give_token(): what the waker did
      * before is seen by the condition that the caller looks at next. */
     if (atomic_load_explicit(&t->token, memory_order_relaxed) ==
         WEFT_TOKEN_GIVEN) {

@@ -173,7 +173,7 @@ void weft_wait_chain_grant_and_leave(struct weft_wait_chain *chain,
 }
 
 static bool granted(const struct weft_waiter *w) {
-    /* Acquire: pairs with the release in weft_waiter_grant(). */
+    /* Acquire: pairs with the release in grant(). */
     return atomic_load_explicit(&w->granted, memory_order_acquire) != 0;
 }
 

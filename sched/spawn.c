@@ -54,7 +54,6 @@ static void set_up(struct weft_runtime *rt, struct weft_processor *p,
     t->context.sp = NULL;
     weft_task_forgive(t);
     t->keeps = options->keep_fp ? WEFT_KEEPS_FP : 0;
-    t->pins = 0;
     t->migratable = options->migratable;
     t->priority = (uint8_t)options->priority;
     t->creator = creator;

@@ -219,7 +219,11 @@ static ssize_t fill_idle(struct http_connection *c) {
         if (error != 0) {
             return error;
         }
-        give_work(c);
+        /* An empty line before a request is in the reader already. */
+        if (c->work->request.head.state == HTTP_HEAD_UNTOUCHED &&
+            c->work->request.head.empty_lines == 0) {
+            give_work(c);
+        }
     }
     uint64_t deadline =
         weft_clock_after(weft_now(), c->service->options->idle_timeout);
@@ -228,9 +232,9 @@ static ssize_t fill_idle(struct http_connection *c) {
     if (atomic_load_explicit(&c->service->draining, memory_order_seq_cst)) {
         deadline = 0; /* what is there is served, nobody waits for more */
     }
-    ssize_t n = weft_wait_readable(c->fd, deadline);
+    ssize_t n = c->work != NULL ? 0 : weft_wait_readable(c->fd, deadline);
     if (n == 0) {
-        n = take_work(c) ? fill(c, deadline) : -ENOMEM;
+        n = c->work != NULL || take_work(c) ? fill(c, deadline) : -ENOMEM;
     }
     /* Relaxed: a drain that reads it too late ends the reading side of a
      * request that is in the making, as if it had come a moment sooner. */

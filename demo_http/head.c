@@ -10,12 +10,12 @@
 #include "weft/demo_http/text.h"
 
 enum {
-    BEFORE,    /* no byte of the request line yet */
-    BEFORE_CR, /* a CR before it */
-    TEXT,      /* inside a line */
-    TEXT_CR,   /* after the CR that ends it */
-    START,     /* at the start of a field line, or of the last, empty one */
-    LAST_CR,   /* after the CR of the empty line */
+    BEFORE = HTTP_HEAD_UNTOUCHED, /* no byte of the request line yet */
+    BEFORE_CR,                    /* a CR before it */
+    TEXT,                         /* inside a line */
+    TEXT_CR,                      /* after the CR that ends it */
+    START,   /* at the start of a field line, or of the last, empty one */
+    LAST_CR, /* after the CR of the empty line */
     OVER,
 };
 

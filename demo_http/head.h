@@ -27,6 +27,9 @@ enum http_head_event {
     HTTP_HEAD_BAD,  /* `problem` says why; the state is final */
 };
 
+/* The state of a reader that has seen nothing (but whole empty lines). */
+enum { HTTP_HEAD_UNTOUCHED = 0 };
+
 struct http_head {
     char *data; /* the caller's, of max_line + max_fields bytes */
     size_t length;

@@ -36,6 +36,7 @@
  *   birth.c    records and stacks for tasks, and who keeps them
  *   threads.c  making OS threads, ahead of need
  *   reserve.c  what happens at the cap on threads
+ *   dead.c     when nothing can ever go on
  *   runtime.c  start and end
  *   metrics.c  seeing inside: counters, dumps */
 #ifndef WEFT_SCHED_CORE_H_
@@ -64,6 +65,7 @@
 #include "weft/queue/node.h"
 #include "weft/sched/birth.h"
 #include "weft/sched/brood.h"
+#include "weft/sched/dead.h"
 #include "weft/sched/park.h"
 #include "weft/sched/policy.h"
 #include "weft/sched/poller.h"
@@ -248,11 +250,9 @@ struct weft_runtime {
     _Atomic uint64_t monitor_until;
     _Atomic uint32_t poll_seat;      /* WEFT_SEAT_... */
     _Atomic uint32_t monitor_asleep; /* 1: it wants a kick */
-    uint32_t idle_ticks;             /* the monitor's */
-    uint64_t picks_seen;             /* the monitor's, and when: reserve.c */
-    uint64_t picks_seen_at;
-    uint32_t stray_at;               /* the monitor's: who it looks at next */
-    uint64_t last_poll;              /* the monitor's */
+    uint64_t picks_seen, picks_seen_at, last_poll; /* the monitor's */
+    uint32_t idle_ticks, stray_at; /* its, too; the latter: who is next */
+    struct weft_dead dead;
 
     /* Any thread, atomic. */
     _Alignas(WEFT_CACHE_LINE) _Atomic uint32_t stopping; /* main has ended */

@@ -12,7 +12,7 @@
  *
  * When all processors are idle it sleeps until somebody takes one (IDLE_TICKS
  * later, so that a program that naps a little does not pay for two wake-ups
- * each time).
+ * each time), after a look whether anybody ever can (dead.c).
  *
  * Always true: it takes no libc lock and creates no thread; it signals no
  * thread that sleeps in the kernel. */
@@ -144,7 +144,11 @@ uint64_t weft_monitor_tick(void *runtime, uint64_t now) {
         uint64_t next = watch_all(rt, &look);
         if (atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) ==
             rt->processor_count) {
-            return fall_asleep(rt) ? WEFT_FOREVER : next;
+            bool asleep = fall_asleep(rt);
+            uint64_t look_again = rt->idle_ticks >= IDLE_TICKS
+                                      ? weft_dead_look(rt, look.now)
+                                      : WEFT_FOREVER;
+            return asleep || look_again < next ? look_again : next;
         }
         rt->idle_ticks = 0;
         if (look.waiting ||

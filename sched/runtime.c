@@ -69,6 +69,7 @@ static int settle(struct weft_config *c, const struct weft_config *asked) {
     bool good = c->workers <= WEFT_MAX_PROCESSORS &&
                 c->max_threads >= c->workers + 2 &&
                 c->max_threads <= WEFT_MAX_WORKERS &&
+                (unsigned)c->deadlock <= WEFT_DEADLOCK_IGNORE &&
                 c->quantum_ns >= 20 * WEFT_US && c->quantum_ns <= 10 * WEFT_S &&
                 (c->policies_off & ~(unsigned)WEFT_POLICY_ALL) == 0 &&
                 c->stack_size >= weft_stack_min_size() &&
@@ -160,6 +161,7 @@ static int new_runtime(const struct weft_config *config,
                         ? WEFT_HOG_CHECK - 1
                         : WEFT_HOG_TURNS - 1;
     rt->next_id = 1;
+    atomic_init(&rt->dead.caller, weft_dead_thread());
     if (sched_getaffinity(0, sizeof rt->cpus, &rt->cpus) != 0) {
         memset(&rt->cpus, 0xff, sizeof rt->cpus);
     }

@@ -30,6 +30,14 @@ enum weft_policy {
     WEFT_POLICY_ALL = (1 << 7) - 1,
 };
 
+/* What is done when all tasks wait and nothing can wake them. */
+enum weft_deadlock {
+    WEFT_DEADLOCK_REPORT, /* a line and all tasks to standard error, then the
+                           * process ends with status 2 */
+    WEFT_DEADLOCK_IGNORE, /* nothing: somebody will come that weft does not know
+                           * of, as a signal handler that makes a thread */
+};
+
 /* All fields may be 0, which means the default. */
 struct weft_config {
     unsigned workers;     /* processors, 1 to 256; 0: the CPUs that the process
@@ -50,6 +58,8 @@ struct weft_config {
                             * without, for research and benches; 0: nothing */
     uint64_t shutdown_grace_ns; /* how long tasks that are left over may take to
                                  * end after they were cancelled; 0: 1 s */
+    enum weft_deadlock deadlock; /* 0: reported; never while the process has a
+                                  * thread that is not weft's */
 };
 
 /* Runs `fn(arg)` as the first task, with `config` (NULL: all defaults), on OS

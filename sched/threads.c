@@ -155,7 +155,9 @@ static int start_worker(struct weft_runtime *rt) {
     if (used) {
         bury(w);
         atomic_store_explicit(&w->started, 0, memory_order_relaxed);
-        atomic_store_explicit(&w->ended, WEFT_ENDED_NOT, memory_order_relaxed);
+        /* Release: pairs with the acquire in is_own() (dead.c): who sees it
+         * does not see the `started` of the thread before. */
+        atomic_store_explicit(&w->ended, WEFT_ENDED_NOT, memory_order_release);
         atomic_fetch_sub_explicit(&rt->threads_ended, 1, memory_order_relaxed);
     } else if ((w = new_worker(rt, count)) == NULL) {
         return -ENOMEM;
@@ -174,7 +176,8 @@ static int start_worker(struct weft_runtime *rt) {
     }
     if (!used) {
         /* Release: pairs with the acquires of who walks the workers:
-         * weft_watch_strays(), add_workers() and weft_dump() (metrics.c). */
+         * weft_watch_strays(), is_own() (dead.c), add_workers() and
+         * weft_dump() (metrics.c). */
         atomic_store_explicit(&rt->workers[count], w, memory_order_relaxed);
         atomic_store_explicit(&rt->worker_count, count + 1,
                               memory_order_release);
@@ -215,6 +218,8 @@ static uint64_t spawner_tick(void *runtime, uint64_t now) {
     struct weft_runtime *rt = runtime;
     int error = 0;
     (void)now;
+    atomic_store_explicit(&rt->dead.spawner, weft_dead_thread(),
+                          memory_order_relaxed);
     weft_reserve_print(rt);
     /* Acquire: pairs with the release in weft_threads_want(): who finds the 1
      * still there has taken its spare before the look below. */

@@ -196,6 +196,7 @@ static bool poll_and_sleep(struct weft_worker *w) {
     atomic_fetch_add_explicit(&rt->parks, 1, memory_order_relaxed);
     for (;;) {
         uint64_t until = weft_timers_next(rt);
+        weft_dead_round(&rt->dead);
         atomic_store_explicit(&rt->poll_until, until, memory_order_relaxed);
         /* Pairs with the fences in weft_poller_nudge() and weft_wake(). */
         atomic_thread_fence(memory_order_seq_cst);

@@ -38,7 +38,7 @@ static void a_timer_expires_at_its_time_and_not_before(void **state) {
     assert_true(weft_timer_heap_next(&h) == 100);
     assert_null(weft_timer_heap_pop(&h, 99));
     assert_ptr_equal(weft_timer_heap_pop(&h, 100), &node);
-    assert_int_equal(node.index, WEFT_TIMER_IDLE);
+    assert_false(weft_timer_is_armed(&node));
     assert_false(weft_timer_heap_remove(&h, &node));
     assert_true(weft_timer_heap_next(&h) == WEFT_FOREVER);
     weft_timer_heap_fini(&h);
@@ -79,11 +79,10 @@ static uint64_t model_next(void) {
     return best;
 }
 
-static void random_operations_agree_with_a_model(void **state) {
-    (void)state;
+static void agree_with_a_model(uint32_t near) {
     struct weft_timer_heap h;
     uint64_t seed = 0x9e3779b97f4a7c15;
-    weft_timer_heap_init(&h);
+    weft_timer_heap_init_near(&h, near);
     for (int step = 0; step < 20000; step++) {
         /* In waves: mostly inserts, then mostly removals, across the edge of
          * the first block. */
@@ -119,9 +118,58 @@ static void random_operations_agree_with_a_model(void **state) {
             assert_true(weft_timer_heap_valid(&h));
         }
     }
-    while (weft_timer_heap_pop(&h, WEFT_FOREVER) != NULL) {
+    struct weft_timer_node *node;
+    while ((node = weft_timer_heap_pop(&h, WEFT_FOREVER)) != NULL) {
+        model_in[node - model_nodes] = false;
+        assert_true(weft_timer_heap_next(&h) == model_next());
     }
     weft_timer_heap_fini(&h);
+}
+
+static void random_operations_agree_with_a_model(void **state) {
+    (void)state;
+    agree_with_a_model(100000);
+}
+
+static void bags_agree_with_a_model(void **state) {
+    (void)state;
+    agree_with_a_model(2);
+    agree_with_a_model(7);
+    agree_with_a_model(100);
+}
+
+/* All at one time, or at the last there is, in rising and in falling order: no tier shall be looked
+ * through for each of them. */
+static void bags_stand_any_order(void **state) {
+    (void)state;
+    enum { MANY = 50000 };
+    struct weft_timer_heap h;
+    struct weft_timer_node *nodes = calloc(MANY, sizeof(*nodes));
+    assert_non_null(nodes);
+    weft_timer_heap_init_near(&h, 16);
+    for (int order = 0; order < 4; order++) {
+        for (uint32_t i = 0; i < MANY; i++) {
+            uint64_t when = order == 0   ? 5
+                            : order == 1 ? i
+                            : order == 2 ? MANY - i
+                                         : WEFT_FOREVER;
+            assert_int_equal(weft_timer_heap_insert(&h, &nodes[i], when), 0);
+        }
+        assert_true(weft_timer_heap_valid(&h));
+        uint64_t last = 0;
+        for (uint32_t i = 0; i < MANY; i++) {
+            struct weft_timer_node *node =
+                weft_timer_heap_pop(&h, WEFT_FOREVER);
+            assert_true(node != NULL && node->when >= last);
+            last = node->when;
+            if (i % 5000 == 0) {
+                assert_true(weft_timer_heap_valid(&h));
+            }
+        }
+        assert_int_equal(weft_timer_heap_count(&h), 0);
+    }
+    weft_timer_heap_fini(&h);
+    free(nodes);
 }
 
 static void *no_memory(size_t size) {
@@ -139,7 +187,7 @@ static void growth_that_fails_loses_nothing(void **state) {
 
     h.map = no_memory;
     assert_int_equal(weft_timer_heap_insert(&h, &nodes[0], 1), -ENOMEM);
-    assert_int_equal(nodes[0].index, WEFT_TIMER_IDLE);
+    assert_false(weft_timer_is_armed(&nodes[0]));
     assert_true(weft_timer_heap_valid(&h));
 
     h.map = map;
@@ -149,7 +197,7 @@ static void growth_that_fails_loses_nothing(void **state) {
         full++;
     }
     assert_true(full > 200 && full < 300);
-    assert_int_equal(nodes[full].index, WEFT_TIMER_IDLE);
+    assert_false(weft_timer_is_armed(&nodes[full]));
     assert_int_equal(weft_timer_heap_count(&h), full);
     assert_true(weft_timer_heap_valid(&h));
     assert_true(weft_timer_heap_next(&h) == 5000 - full + 1);
@@ -161,6 +209,48 @@ static void growth_that_fails_loses_nothing(void **state) {
         assert_non_null(weft_timer_heap_pop(&h, 5000));
     }
     assert_null(weft_timer_heap_pop(&h, WEFT_FOREVER));
+    weft_timer_heap_fini(&h);
+}
+
+static void bags_without_memory_lose_nothing(void **state) {
+    (void)state;
+    enum { MANY = 3000, NEAR = 100 };
+    static struct weft_timer_node nodes[MANY];
+    struct weft_timer_heap h;
+    uint32_t in = 0;
+    weft_timer_heap_init_near(&h, NEAR);
+    void *(*map)(size_t) = h.map;
+    /* All but the first few at one time: what comes back into the heap together
+     * is more than it has room for. */
+    for (; in < MANY; in++) {
+        uint64_t when = in < NEAR ? in : 1000;
+        assert_int_equal(weft_timer_heap_insert(&h, &nodes[in], when), 0);
+    }
+    h.map = no_memory;
+    uint64_t last = 0;
+    for (uint32_t i = 0; i < MANY; i++) {
+        struct weft_timer_node *node = weft_timer_heap_pop(&h, WEFT_FOREVER);
+        assert_true(node != NULL && node->when >= last);
+        last = node->when;
+        if (i % 100 == 0) {
+            assert_true(weft_timer_heap_valid(&h));
+        }
+    }
+    assert_true(weft_timer_heap_next(&h) == WEFT_FOREVER);
+    /* And a bag that cannot be made: the heap goes on alone. */
+    weft_timer_heap_fini(&h);
+    weft_timer_heap_init_near(&h, NEAR);
+    h.map = map;
+    assert_int_equal(weft_timer_heap_insert(&h, &nodes[0], 0), 0);
+    h.map = no_memory;
+    for (in = 1; in < 2 * NEAR; in++) {
+        assert_int_equal(weft_timer_heap_insert(&h, &nodes[in], in), 0);
+        assert_true(weft_timer_heap_valid(&h));
+    }
+    while (weft_timer_heap_pop(&h, WEFT_FOREVER) != NULL) {
+        in--;
+    }
+    assert_int_equal(in, 0);
     weft_timer_heap_fini(&h);
 }
 
@@ -200,6 +290,9 @@ int main(void) {
         cmocka_unit_test(a_timer_expires_at_its_time_and_not_before),
         cmocka_unit_test(removing_the_earliest_moves_next),
         cmocka_unit_test(random_operations_agree_with_a_model),
+        cmocka_unit_test(bags_agree_with_a_model),
+        cmocka_unit_test(bags_stand_any_order),
+        cmocka_unit_test(bags_without_memory_lose_nothing),
         cmocka_unit_test(growth_that_fails_loses_nothing),
         cmocka_unit_test(a_million_timers_come_out_in_order),
     };

@@ -197,7 +197,8 @@ static WEFT_ALWAYS_INLINE bool weft_blocks_next(struct weft_blocks *ring,
                 break;
             }
         }
-        /* Not release: it publishes nothing. What the slots hold the owner
+        /* Acquire: pairs as the load above, also where the exchange fails.
+         * Not release: it publishes nothing. What the slots hold the owner
          * wrote itself, and a thief that meets this head with an older tail
          * takes it for an empty ring. */
         if (WEFT_LIKELY(atomic_compare_exchange_weak_explicit(

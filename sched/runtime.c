@@ -261,7 +261,8 @@ static bool stop(struct weft_runtime *rt) {
 }
 
 static void see_visitors_off(void) {
-    /* See the columns at `visitors`. */
+    /* Both pair with weft_runtime_borrow(), the second, as an acquire, with
+     * weft_runtime_return() too: see the columns at `visitors`. */
     atomic_store_explicit(&current, NULL, memory_order_seq_cst);
     while (atomic_load_explicit(&visitors, memory_order_seq_cst) != 0) {
         usleep(10);

@@ -91,7 +91,9 @@ static void count_end(struct weft_runtime *rt, struct weft_processor *p) {
  *     2. stopping? then ended + 1     2. all ended? (weft_tasks_all_ended())
  *        and no task
  *
- * Sequentially consistent on both sides, so one sees the other. */
+ * Sequentially consistent on both sides, so one sees the other. The two here
+ * pair with the store in weft_cancel_all() and the load in
+ * weft_tasks_all_ended(). */
 static bool count_foreign(struct weft_runtime *rt) {
     atomic_fetch_add_explicit(&rt->foreign_spawned, 1, memory_order_seq_cst);
     if (atomic_load_explicit(&rt->stopping, memory_order_seq_cst) == 0) {

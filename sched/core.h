@@ -459,6 +459,7 @@ struct weft_look {
     uint64_t now, tick, quantum;
     uint32_t shared; /* light tasks that nobody was asked to make room for */
     bool waiting;    /* set when a light task waits somewhere */
+    bool hogs, calm; /* hogs wait or run; all tasks come and go by themselves */
 };
 uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
                     struct weft_look *look);

@@ -8,7 +8,7 @@
  * That is what keeps a server responsive whose every processor is taken by
  * tasks that compute. When light tasks wait already, more of them would change
  * nothing: then it only looks at the poller once a tick, and leaves the rest to
- * the worker that will run them.
+ * the worker that will run them; and so where all tasks come and go quickly.
  *
  * When all processors are idle it sleeps until somebody takes one (IDLE_TICKS
  * later, so that a program that naps a little does not pay for two wake-ups
@@ -119,9 +119,15 @@ static bool fall_asleep(struct weft_runtime *rt) {
 /* Looks at all processors; returns when to look again. */
 static uint64_t watch_all(struct weft_runtime *rt, struct weft_look *look) {
     uint64_t next = look->now + look->tick;
+    uint32_t hogs = weft_global_length(&rt->hogs);
     look->waiting = false;
-    look->quantum =
-        weft_quantum(&rt->config, weft_global_length(&rt->hogs));
+    look->calm = true;
+    look->quantum = weft_quantum(&rt->config, hogs);
+    look->hogs = hogs > 0;
+    for (unsigned i = 0; i < rt->processor_count; i++) {
+        look->hogs |= atomic_load_explicit(&rt->processors[i].began,
+                                           memory_order_relaxed) != 0;
+    }
     look->shared =
         weft_global_length(&rt->global) + weft_global_length(&rt->high);
     for (unsigned i = 0; i < rt->processor_count; i++) {
@@ -151,7 +157,7 @@ uint64_t weft_monitor_tick(void *runtime, uint64_t now) {
             return asleep || look_again < next ? look_again : next;
         }
         rt->idle_ticks = 0;
-        if (look.waiting ||
+        if (look.waiting || look.calm ||
             !weft_policy_on(&rt->config, WEFT_POLICY_POLL)) {
             if (look.now >= rt->last_poll + look.tick) {
                 rt->last_poll = look.now;

@@ -40,8 +40,8 @@ void weft_pages_unmap(void *address, size_t size);
 /* Makes [address, address + size) fault for ever. Returns 0 or -ENOMEM. */
 int weft_pages_guard(struct weft_pages *pages, void *address, size_t size);
 
-/* Is any of these pages in memory? True also when nobody can tell cheaply. A page
- * that was swapped out is not. */
+/* Is any of these pages in memory? True also when nobody can tell cheaply. A
+ * page that was swapped out is not. */
 bool weft_pages_resident(void *address, size_t size);
 
 /* The bytes become zeroes and the memory free. A hint: it cannot fail. */

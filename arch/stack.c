@@ -388,9 +388,10 @@ int weft_stack_take(struct weft_stack_pool *pool, size_t size,
     return got < 0 ? got : 0;
 }
 
-/* Drops what lies below the top pages; returns of how many stacks. Where the last
- * SHALLOW_RUN had nothing there, one in SHALLOW_SKIP is asked: what is missed
- * then is, on the average, no more than the top pages that stay anyway. */
+/* Drops what lies below the top pages; returns of how many stacks. Where the
+ * last SHALLOW_RUN had nothing there, one in SHALLOW_SKIP is asked: what is
+ * missed then is, on the average, no more than the top pages that stay anyway.
+ */
 static uint32_t trim(struct weft_stack_pool *pool, struct pile *pile,
                      struct weft_stack_slot *chain) {
     uint32_t trims = 0;
@@ -408,11 +409,10 @@ static uint32_t trim(struct weft_stack_pool *pool, struct pile *pile,
         }
     }
     /* Relaxed: a hint; two that count at one time lose a little. */
-    atomic_store_explicit(&pile->shallow,
-                          shallow < SHALLOW_RUN
-                              ? shallow
-                              : SHALLOW_RUN + shallow % SHALLOW_SKIP,
-                          memory_order_relaxed);
+    atomic_store_explicit(
+        &pile->shallow,
+        shallow < SHALLOW_RUN ? shallow : SHALLOW_RUN + shallow % SHALLOW_SKIP,
+        memory_order_relaxed);
     return trims;
 }
 

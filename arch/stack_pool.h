@@ -56,8 +56,8 @@ struct pile {
     uint64_t warm_count, cold_count;
     uint64_t made, taken, trims;
     uint64_t mapped;
-    uint64_t slots;    /* in all slabs, fresh ones included */
-    uint64_t reserved; /* stacks that were promised, taken or not */
+    uint64_t slots;           /* in all slabs, fresh ones included */
+    uint64_t reserved;        /* stacks that were promised, taken or not */
     _Atomic uint32_t guarded; /* any thread: slots with a guard */
     _Atomic uint32_t shallow; /* any thread: see trim() */
 } WEFT_CACHE_ALIGNED;

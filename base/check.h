@@ -20,17 +20,16 @@ extern "C" {
         }                                                                 \
     } while (0)
 
-/* The same for two integers or pointers, which are printed: a == b and so on. */
-#define WEFT_CHECK_OP(a, op, b)                                             \
-    do {                                                                    \
-        __typeof__(a) weft_a_ = (a);                                        \
-        __typeof__(b) weft_b_ = (b);                                        \
-        if (WEFT_UNLIKELY(!(weft_a_ op weft_b_))) {                         \
-            weft_check_failed(__FILE__, __LINE__, __func__,                 \
-                              #a " " #op " " #b,                            \
-                              (unsigned long)weft_a_,                       \
-                              (unsigned long)weft_b_);                      \
-        }                                                                   \
+/* The same for two integers or pointers, which are printed: a == b and so on.
+ */
+#define WEFT_CHECK_OP(a, op, b)                                                \
+    do {                                                                       \
+        __typeof__(a) weft_a_ = (a);                                           \
+        __typeof__(b) weft_b_ = (b);                                           \
+        if (WEFT_UNLIKELY(!(weft_a_ op weft_b_))) {                            \
+            weft_check_failed(__FILE__, __LINE__, __func__, #a " " #op " " #b, \
+                              (unsigned long)weft_a_, (unsigned long)weft_b_); \
+        }                                                                      \
     } while (0)
 
 /* Context: anywhere. Does not return. */

@@ -17,10 +17,9 @@ WEFT_TEXT int weft_futex_wait(_Atomic uint32_t *word, uint32_t expected,
         until = weft_ns_timespec(deadline);
         limit = &until;
     }
-    return (int)weft_syscall(SYS_futex, (long)word,
-                             FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG,
-                             (long)expected, (long)limit, 0,
-                             (long)FUTEX_BITSET_MATCH_ANY);
+    return (int)weft_syscall(
+        SYS_futex, (long)word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG,
+        (long)expected, (long)limit, 0, (long)FUTEX_BITSET_MATCH_ANY);
 }
 
 WEFT_TEXT int weft_futex_wake(_Atomic uint32_t *word, int count) {

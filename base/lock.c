@@ -22,7 +22,8 @@ WEFT_TEXT void weft_lock_wait(struct weft_lock *lock) {
         weft_relax();
     }
     /* Acquire: pairs with the release in weft_lock_release(). */
-    while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0) {
+    while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) !=
+           0) {
         weft_futex_wait(&lock->word, 2, WEFT_FOREVER);
     }
 }
@@ -40,11 +41,10 @@ static struct weft_lock_count *count_of(const char *file) {
         struct weft_lock_count *c = &weft_lock_counts[i];
         const char *seen = atomic_load_explicit(&c->file, memory_order_relaxed);
         if (seen == file ||
-            (seen == NULL &&
-             (atomic_compare_exchange_strong_explicit(&c->file, &seen, file,
-                                                      memory_order_relaxed,
-                                                      memory_order_relaxed) ||
-              seen == file))) {
+            (seen == NULL && (atomic_compare_exchange_strong_explicit(
+                                  &c->file, &seen, file, memory_order_relaxed,
+                                  memory_order_relaxed) ||
+                              seen == file))) {
             return c;
         }
     }

@@ -75,33 +75,34 @@ static void put_string(struct out *o, const char *s, int width) {
 static void put_one(struct out *o, char kind, va_list *args, int longs,
                     int width, char pad) {
     switch (kind) {
-    case 's':
-        put_string(o, va_arg(*args, const char *), width);
-        break;
-    case 'c':
-        put(o, (char)va_arg(*args, int));
-        break;
-    case 'd': {
-        long long v = next_signed(args, longs);
-        put_number(o, v < 0 ? 0ULL - (unsigned long long)v
-                            : (unsigned long long)v,
-                   10, width, pad, v < 0);
-        break;
-    }
-    case 'u':
-        put_number(o, next_unsigned(args, longs), 10, width, pad, false);
-        break;
-    case 'x':
-        put_number(o, next_unsigned(args, longs), 16, width, pad, false);
-        break;
-    case 'p':
-        put(o, '0');
-        put(o, 'x');
-        put_number(o, (uintptr_t)va_arg(*args, void *), 16, width, '0', false);
-        break;
-    default:
-        put(o, kind);
-        break;
+        case 's':
+            put_string(o, va_arg(*args, const char *), width);
+            break;
+        case 'c':
+            put(o, (char)va_arg(*args, int));
+            break;
+        case 'd': {
+            long long v = next_signed(args, longs);
+            put_number(
+                o, v < 0 ? 0ULL - (unsigned long long)v : (unsigned long long)v,
+                10, width, pad, v < 0);
+            break;
+        }
+        case 'u':
+            put_number(o, next_unsigned(args, longs), 10, width, pad, false);
+            break;
+        case 'x':
+            put_number(o, next_unsigned(args, longs), 16, width, pad, false);
+            break;
+        case 'p':
+            put(o, '0');
+            put(o, 'x');
+            put_number(o, (uintptr_t)va_arg(*args, void *), 16, width, '0',
+                       false);
+            break;
+        default:
+            put(o, kind);
+            break;
     }
 }
 

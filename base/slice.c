@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The slice of EEVDF (Linux 6.12, sched_attr.sched_runtime of SCHED_OTHER), which
- * needs no privilege. The rest of the thread's attributes stays as it is. */
+/* The slice of EEVDF (Linux 6.12, sched_attr.sched_runtime of SCHED_OTHER),
+ * which needs no privilege. The rest of the thread's attributes stays as it is.
+ */
 #include "weft/base/slice.h"
 
 #include <sys/syscall.h>

@@ -51,13 +51,13 @@ static int by_value(const void *a, const void *b) {
 
 static void print(const char *who, unsigned workers, int spinners) {
     qsort(late, (size_t)samples, sizeof late[0], by_value);
-    printf("%-8s workers %u spinners %d  late ms: p50 %7.3f p90 %7.3f "
-           "p99 %7.3f max %7.3f  wake-ups/s %.0f\n",
-           who, workers, spinners, (double)late[samples / 2] / 1e6,
-           (double)late[samples * 9 / 10] / 1e6,
-           (double)late[samples * 99 / 100] / 1e6,
-           (double)late[samples - 1] / 1e6,
-           (double)samples * 1e9 / (double)run_for);
+    printf(
+        "%-8s workers %u spinners %d  late ms: p50 %7.3f p90 %7.3f "
+        "p99 %7.3f max %7.3f  wake-ups/s %.0f\n",
+        who, workers, spinners, (double)late[samples / 2] / 1e6,
+        (double)late[samples * 9 / 10] / 1e6,
+        (double)late[samples * 99 / 100] / 1e6, (double)late[samples - 1] / 1e6,
+        (double)samples * 1e9 / (double)run_for);
     fflush(stdout);
 }
 

@@ -219,16 +219,15 @@ void *Fib(void *arg) {
     if (weft_spawn(&left, Fib, reinterpret_cast<void *>(n - 1), nullptr) != 0) {
         abort();
     }
-    uintptr_t b = reinterpret_cast<uintptr_t>(
-        Fib(reinterpret_cast<void *>(n - 2)));
+    uintptr_t b =
+        reinterpret_cast<uintptr_t>(Fib(reinterpret_cast<void *>(n - 2)));
     weft_join(left, &a);
     return reinterpret_cast<void *>(reinterpret_cast<uintptr_t>(a) + b);
 }
 
 void ForkJoin(benchmark::State &state) {
     for (auto _ : state) {
-        benchmark::DoNotOptimize(
-            Fib(reinterpret_cast<void *>(state.range(0))));
+        benchmark::DoNotOptimize(Fib(reinterpret_cast<void *>(state.range(0))));
     }
 }
 

@@ -103,11 +103,10 @@ void BoostBounce(boost::context::detail::transfer_t from) {
 
 void Boost(benchmark::State &state) {
     std::vector<char> stack(kSize);
-    auto context = boost::context::detail::make_fcontext(
-        stack.data() + kSize, kSize, BoostBounce);
+    auto context = boost::context::detail::make_fcontext(stack.data() + kSize,
+                                                         kSize, BoostBounce);
     for (auto _ : state) {
-        context =
-            boost::context::detail::jump_fcontext(context, nullptr).fctx;
+        context = boost::context::detail::jump_fcontext(context, nullptr).fctx;
     }
     PerSwitch(state, 2 * state.iterations());
 }

@@ -6,8 +6,8 @@
  * - A gate is written by one thread at a time: the one it belongs to (or that
  *   runs the task it belongs to), and by the signal handler on that very
  *   thread. So plain loads and stores do, no read-modify-write, and the only
- *   reordering to forbid is the compiler's: a signal fence. (In cooperative mode
- *   there is no handler; see weft_gate_defer() for who leaves notes then.)
+ *   reordering to forbid is the compiler's: a signal fence. (In cooperative
+ * mode there is no handler; see weft_gate_defer() for who leaves notes then.)
  * - Closing nests; the outermost opening reports a request that was deferred.
  *
  *     owner                           handler, on the same thread
@@ -79,11 +79,11 @@ static inline bool weft_gate_is_closed(const struct weft_gate *gate) {
     return atomic_load_explicit(&gate->closed, memory_order_acquire) != 0;
 }
 
-/* Leaves a note for the opening. Context: as weft_gate_close(). And, where there
- * is no handler (cooperative mode), one other thread, which must not rely on it:
- * a note that comes between the opening's look and its clearing is lost with the
- * one that was seen, and the owner acts once for both. Asking again is up to
- * that thread. */
+/* Leaves a note for the opening. Context: as weft_gate_close(). And, where
+ * there is no handler (cooperative mode), one other thread, which must not rely
+ * on it: a note that comes between the opening's look and its clearing is lost
+ * with the one that was seen, and the owner acts once for both. Asking again is
+ * up to that thread. */
 static inline void weft_gate_defer(struct weft_gate *gate) {
     atomic_store_explicit(&gate->pending, 1, memory_order_relaxed);
 }

@@ -80,9 +80,9 @@ int weft_signals_uninstall(void);
 /* Asks that `thread`, which has entered, be interrupted; `now` is
  * weft_clock_now(). True: a signal was sent (or, in cooperative mode, `asked`
  * and the note in its gate were set). False: one is on its way, the thread has
- * left, or the mode is OFF. Costs the sender 1 to 7 us. Do not ask for a thread that sleeps in the
- * kernel: calls such as nanosleep and poll return EINTR. Context: any thread,
- * signal handlers. */
+ * left, or the mode is OFF. Costs the sender 1 to 7 us. Do not ask for a thread
+ * that sleeps in the kernel: calls such as nanosleep and poll return EINTR.
+ * Context: any thread, signal handlers. */
 bool weft_signals_request(struct weft_thread *thread, uint64_t now);
 
 /* For a `preempt` hook that leaves the stack by a context switch: does what the

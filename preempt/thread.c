@@ -50,7 +50,7 @@ void weft_thread_forget(void) {
  * a note would miss it until the next request. */
 WEFT_TEXT bool weft_thread_ask(struct weft_thread *thread) {
     uint32_t not = WEFT_ASKED_NOT;
-    if (atomic_load_explicit(&thread->asked, memory_order_relaxed) != not) {
+    if (atomic_load_explicit(&thread->asked, memory_order_relaxed) != not ) {
         return false;
     }
     atomic_fetch_add_explicit(&weft_asked.threads, 1, memory_order_relaxed);
@@ -88,8 +88,7 @@ void weft_thread_leave(void) {
     }
     if (atomic_exchange_explicit(&thread->asked, WEFT_ASKED_LEFT,
                                  memory_order_relaxed) == WEFT_ASKED_SET) {
-        atomic_fetch_sub_explicit(&weft_asked.threads, 1,
-                                  memory_order_relaxed);
+        atomic_fetch_sub_explicit(&weft_asked.threads, 1, memory_order_relaxed);
     }
     set_self(NULL);
 }

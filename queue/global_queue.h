@@ -4,8 +4,8 @@
  *
  * Always true:
  *   1. `list` is touched under `lock` alone, for a constant number of steps; a
- *      batch out of the queue walks at most `max` links, find walks until it has
- *      found.
+ *      batch out of the queue walks at most `max` links, find walks until it
+ * has found.
  *   2. `length` is list.count, stored before the lock is let go. Readers
  * without the lock get a snapshot. A queue whose length reads 0 is not locked
  * by pop and pop_batch: an idle processor disturbs nobody by looking.

@@ -107,8 +107,8 @@ static inline bool weft_local_push(struct weft_local *local,
 
 /* The same where it takes no look at the thieves. False: nothing was done, use
  * weft_local_push(). Context: owner. */
-static WEFT_ALWAYS_INLINE bool weft_local_push_quickly(
-    struct weft_local *local, struct weft_node *node) {
+static WEFT_ALWAYS_INLINE bool weft_local_push_quickly(struct weft_local *local,
+                                                       struct weft_node *node) {
     if (WEFT_UNLIKELY(!weft_local_ring_push(&local->ring, node))) {
         return false;
     }

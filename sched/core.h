@@ -122,13 +122,13 @@ enum {
 };
 
 struct weft_worker {
-    struct weft_thread thread; /* first: weft_thread_self() is the worker */
+    struct weft_thread thread;    /* first: weft_thread_self() is the worker */
     struct weft_runtime *runtime; /* fixed */
     unsigned index;               /* fixed */
     pthread_t pthread;            /* fixed */
     struct weft_migrate_thread own; /* fixed while its thread lives */
-    _Atomic uint32_t started;     /* its thread has set itself up */
-    _Atomic uint32_t ended;       /* WEFT_ENDED_... */
+    _Atomic uint32_t started;       /* its thread has set itself up */
+    _Atomic uint32_t ended;         /* WEFT_ENDED_... */
 
     /* Owner; the monitor reads. */
     _Atomic(struct weft_processor *) processor; /* what it holds, or NULL */
@@ -147,9 +147,9 @@ struct weft_worker {
     struct weft_context dying;  /* of a task that has ended: its flow goes on */
     struct weft_stack dead_stack; /* until the next one's begins */
     bool dead_pooled;
-    struct weft_task *next;     /* what the native loop runs next, or NULL */
-    bool searching;             /* counted in idle.searching */
-    uint32_t random;            /* xorshift state, never 0 */
+    struct weft_task *next; /* what the native loop runs next, or NULL */
+    bool searching;         /* counted in idle.searching */
+    uint32_t random;        /* xorshift state, never 0 */
 
     /* Under idle.lock. */
     struct weft_worker *spare_next;
@@ -163,9 +163,10 @@ struct weft_processor {
     /* Any thread, atomic. */
     _Alignas(WEFT_CACHE_LINE) _Atomic(struct weft_worker *) worker;
     _Atomic(struct weft_task *) slot; /* LIFO: the last made ready here */
-    _Atomic uint64_t seq; /* owner writes: so many slices have begun */
+    _Atomic uint64_t seq;   /* owner writes: so many slices have begun */
     _Atomic uint64_t began; /* owner writes: when, if it is a hog's; else 0 */
-    _Atomic uint64_t protect; /* owner writes: ns of it that are the hog's own */
+    _Atomic uint64_t
+        protect; /* owner writes: ns of it that are the hog's own */
     _Atomic uint64_t asked_seq; /* the monitor writes: this slice is over */
     _Atomic bool asked_spent;   /* and it was a whole quantum, or a hog's */
 
@@ -173,20 +174,20 @@ struct weft_processor {
     struct weft_runtime *runtime;
     struct weft_task *next; /* what its next worker is to run, or NULL */
     uint32_t picks;
-    uint32_t look_at; /* the pick that is to look at all queues: quick.h */
+    uint32_t look_at;     /* the pick that is to look at all queues: quick.h */
     uint32_t slot_streak; /* tasks taken from the slot in a row */
     uint32_t let_by;      /* tasks that were let go before the hogs */
     uint64_t light_since; /* when the last hog's slice ended; see share.c */
     int64_t credit;       /* ns that light tasks may run before hogs */
     uint64_t cpu_began;   /* CPU clock of its thread when a hog's slice began */
     int64_t mean_slice;   /* ns of CPU of a hog at a time; see hogs.c */
-    struct weft_batch free_tasks; /* records, each with a stack reserved */
-    uint64_t next_id, last_id;    /* ids that are its to give */
+    struct weft_batch free_tasks;     /* records, each with a stack reserved */
+    uint64_t next_id, last_id;        /* ids that are its to give */
     struct weft_processor *idle_next; /* under idle.lock */
     uint32_t stack_count;             /* of `stacks`: warm ones, last in first
                                        * out */
     struct weft_stack stacks[WEFT_STACK_CACHE];
-    bool newest_first; /* the brood is in use; see pick.c */
+    bool newest_first;     /* the brood is in use; see pick.c */
     uint64_t oldest_after; /* ns: then its oldest has a turn all the same */
 
     struct weft_local queue;
@@ -215,8 +216,8 @@ struct weft_idle {
     _Atomic uint32_t processors; /* how many are idle */
     _Atomic uint32_t spares;     /* workers that wait for a processor */
     struct weft_lock lock;
-    struct weft_processor *first;      /* idle processors; under lock */
-    struct weft_worker *first_spare;   /* under lock */
+    struct weft_processor *first;    /* idle processors; under lock */
+    struct weft_worker *first_spare; /* under lock */
 };
 
 struct weft_runtime {
@@ -225,9 +226,9 @@ struct weft_runtime {
     unsigned processor_count;
     struct weft_processor *processors;
     struct weft_stack_pool *stacks;
-    uint32_t hog_check; /* at which picks hogs may be first: see pick.c */
-    bool can_retake;    /* membarrier is there */
-    cpu_set_t cpus;  /* that the process may use */
+    uint32_t hog_check;   /* at which picks hogs may be first: see pick.c */
+    bool can_retake;      /* membarrier is there */
+    cpu_set_t cpus;       /* that the process may use */
     uint64_t kernel_mask; /* signals blocked in the workers' threads */
 
     _Alignas(WEFT_CACHE_LINE) struct weft_records records;
@@ -248,15 +249,15 @@ struct weft_runtime {
      * not): see worker.c. */
     _Alignas(WEFT_CACHE_LINE) _Atomic uint64_t poll_until;
     _Atomic uint64_t monitor_until;
-    _Atomic uint32_t poll_seat;      /* WEFT_SEAT_... */
-    _Atomic uint32_t monitor_asleep; /* 1: it wants a kick */
+    _Atomic uint32_t poll_seat;                    /* WEFT_SEAT_... */
+    _Atomic uint32_t monitor_asleep;               /* 1: it wants a kick */
     uint64_t picks_seen, picks_seen_at, last_poll; /* the monitor's */
     uint32_t idle_ticks, stray_at; /* its, too; the latter: who is next */
     struct weft_dead dead;
 
     /* Any thread, atomic. */
     _Alignas(WEFT_CACHE_LINE) _Atomic uint32_t stopping; /* main has ended */
-    _Atomic uint32_t stopped; /* workers shall end */
+    _Atomic uint32_t stopped;                            /* workers shall end */
     _Atomic uint32_t all_ended; /* futex: weft_run() waits for it */
     _Alignas(WEFT_CACHE_LINE) _Atomic uint64_t foreign_spawned, foreign_ended;
     _Atomic uint64_t next_id;
@@ -267,17 +268,17 @@ struct weft_runtime {
      * thread has ended. */
     _Atomic(struct weft_worker *) workers[WEFT_MAX_WORKERS];
     _Atomic uint32_t worker_count;
-    _Atomic uint32_t threads_ended; /* of those, without a thread now */
+    _Atomic uint32_t threads_ended;    /* of those, without a thread now */
     struct weft_preempt_counters past; /* of threads that ended; idle.lock */
-    _Atomic uint32_t strays; /* run or block without a processor */
+    _Atomic uint32_t strays;           /* run or block without a processor */
     _Atomic uint32_t bound;  /* sleep with a task that is bound to them */
     _Atomic uint32_t pinned; /* tasks: see pin.c */
 
     /* threads.c */
-    struct weft_timer spawner;     /* its tick makes what is missing */
+    struct weft_timer spawner;      /* its tick makes what is missing */
     _Atomic uint32_t spares_wanted; /* 1: it was asked and has not come yet */
     _Atomic uint32_t threads_tried; /* futex: the first have been made */
-    sigset_t mask;                 /* signals blocked in weft_run()'s caller */
+    sigset_t mask;                  /* signals blocked in weft_run()'s caller */
 };
 
 /* runtime.c: the runtime of `w`; for NULL, a thread that is no worker, the one
@@ -285,7 +286,8 @@ struct weft_runtime {
 struct weft_runtime *weft_runtime_borrow(struct weft_worker *w);
 void weft_runtime_return(struct weft_worker *w);
 
-/* --- inside the runtime ---------------------------------------------------- */
+/* --- inside the runtime ----------------------------------------------------
+ */
 
 /* keep.c: the processor was taken while the caller was outside. */
 void weft_worker_regain(struct weft_worker *w);
@@ -367,14 +369,13 @@ uint64_t weft_hogs_clock(void);
 void weft_hogs_charge(struct weft_processor *p, struct weft_task *t);
 struct weft_task *weft_hogs_next(struct weft_processor *p);
 
-/* A slice of `t` begins on `p`. Where hogs are involved, which cost microseconds
- * to take up again, the clock is read; other tasks are too quick for that.
- * Owner. */
+/* A slice of `t` begins on `p`. Where hogs are involved, which cost
+ * microseconds to take up again, the clock is read; other tasks are too quick
+ * for that. Owner. */
 static inline void weft_slice_begin(struct weft_processor *p,
                                     const struct weft_task *t) {
-    if (WEFT_UNLIKELY(
-            t->hog ||
-            atomic_load_explicit(&p->began, memory_order_relaxed) != 0)) {
+    if (WEFT_UNLIKELY(t->hog || atomic_load_explicit(
+                                    &p->began, memory_order_relaxed) != 0)) {
         weft_share_switch(p, t->hog, weft_clock_now());
     }
     weft_count(&p->seq);

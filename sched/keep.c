@@ -75,7 +75,8 @@ enum { LET_BY = 4 };
 
 /* Sleeps with the task, which was bound and can be found by others, until a
  * processor comes for it. */
-WEFT_TEXT void weft_sleep_with_task(struct weft_worker *w, struct weft_task *t) {
+WEFT_TEXT void weft_sleep_with_task(struct weft_worker *w,
+                                    struct weft_task *t) {
     weft_thread_take_asked(&w->thread);
     struct weft_processor *p = weft_handover_wait(&w->handover, WEFT_FOREVER);
     WEFT_CHECK_OP(p->next, ==, t);
@@ -95,8 +96,9 @@ WEFT_TEXT void weft_bind(struct weft_worker *w, struct weft_task *t) {
     atomic_fetch_add_explicit(&w->runtime->bound, 1, memory_order_relaxed);
 }
 
-/* Who is to run `*n`, which was picked. Where nobody is to be had, `*n` goes back
- * and one that has its own thread takes its place; NULL when there is none. */
+/* Who is to run `*n`, which was picked. Where nobody is to be had, `*n` goes
+ * back and one that has its own thread takes its place; NULL when there is
+ * none. */
 WEFT_TEXT struct weft_worker *weft_host(struct weft_runtime *rt,
                                         struct weft_task **n) {
     struct weft_worker *to =
@@ -291,7 +293,8 @@ WEFT_TEXT void *weft_blocking(void *(*fn)(void *), void *arg) {
     return result;
 }
 
-/* --- the handler's two questions ------------------------------------------- */
+/* --- the handler's two questions -------------------------------------------
+ */
 
 static bool may_preempt(void *runtime, struct weft_thread *thread) {
     struct weft_worker *w = (struct weft_worker *)thread;
@@ -321,8 +324,7 @@ int weft_keep_install(struct weft_runtime *rt) {
         .arg = rt,
     };
     rt->can_retake =
-        weft_syscall(SYS_membarrier,
-                     MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0, 0, 0,
-                     0) == 0;
+        weft_syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
+                     0, 0, 0, 0, 0) == 0;
     return weft_signals_install(&config);
 }

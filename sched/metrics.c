@@ -50,19 +50,19 @@ static void add_workers(struct weft_runtime *rt, struct weft_metrics *m) {
         m->threads++;
         weft_thread_counters(&w->thread, &sum);
         switch (atomic_load_explicit(&w->status, memory_order_relaxed)) {
-        case WEFT_WORKER_SPARE:
-        case WEFT_WORKER_POLLING:
-            m->spare_threads++;
-            break;
-        case WEFT_WORKER_KEPT:
-            m->kept_threads++;
-            break;
-        case WEFT_WORKER_BLOCKED:
-        case WEFT_WORKER_STRAY:
-            m->blocked_threads++;
-            break;
-        default:
-            break;
+            case WEFT_WORKER_SPARE:
+            case WEFT_WORKER_POLLING:
+                m->spare_threads++;
+                break;
+            case WEFT_WORKER_KEPT:
+                m->kept_threads++;
+                break;
+            case WEFT_WORKER_BLOCKED:
+            case WEFT_WORKER_STRAY:
+                m->blocked_threads++;
+                break;
+            default:
+                break;
         }
     }
     m->requests = sum.requests;
@@ -108,13 +108,12 @@ static void dump_task(void *fd, void *task) {
     if (id == 0 || state > WEFT_TASK_DEAD) {
         return;
     }
-    weft_print(*(int *)fd,
-               "task %llu \"%s\" %s%s%s%s%s token %u created at %p\n",
-               (unsigned long long)id, weft_task_name(t), state_names[state],
-               why != NULL ? ": " : "", why != NULL ? why : "",
-               t->hog ? ", hog" : "", t->bound != NULL ? ", bound" : "",
-               atomic_load_explicit(&t->token, memory_order_relaxed),
-               t->creator);
+    weft_print(
+        *(int *)fd, "task %llu \"%s\" %s%s%s%s%s token %u created at %p\n",
+        (unsigned long long)id, weft_task_name(t), state_names[state],
+        why != NULL ? ": " : "", why != NULL ? why : "", t->hog ? ", hog" : "",
+        t->bound != NULL ? ", bound" : "",
+        atomic_load_explicit(&t->token, memory_order_relaxed), t->creator);
 }
 
 void weft_dump(int fd) {
@@ -127,9 +126,8 @@ void weft_dump(int fd) {
         weft_print(fd,
                    "weft: %u processors, %u idle, %u searching, %u spares, "
                    "global %u, high %u, hogs %u, seat %u\n",
-                   rt->processor_count, rt->idle.processors,
-                   rt->idle.searching, rt->idle.spares,
-                   weft_global_length(&rt->global),
+                   rt->processor_count, rt->idle.processors, rt->idle.searching,
+                   rt->idle.spares, weft_global_length(&rt->global),
                    weft_global_length(&rt->high), weft_global_length(&rt->hogs),
                    rt->poll_seat);
         for (unsigned i = 0; i < rt->processor_count; i++) {
@@ -139,8 +137,7 @@ void weft_dump(int fd) {
             struct weft_worker *w =
                 atomic_load_explicit(&p->worker, memory_order_acquire);
             weft_print(fd, "processor %u worker %d queue %u slot %s seq %llu\n",
-                       i, w == NULL ? -1 : (int)w->index,
-                       weft_own_length(p),
+                       i, w == NULL ? -1 : (int)w->index, weft_own_length(p),
                        p->slot != NULL ? "full" : "empty",
                        (unsigned long long)p->seq);
         }

@@ -104,9 +104,8 @@ static void count_the_blocked(void *arg) {
     (void)arg;
     WEFT_CHECK_OP(pipe(ends), ==, 0);
     for (int i = 0; i < FEW; i++) {
-        WEFT_CHECK_OP(weft_spawn(&t[i], block, (void *)(uintptr_t)ends[0],
-                                 NULL),
-                      ==, 0);
+        WEFT_CHECK_OP(
+            weft_spawn(&t[i], block, (void *)(uintptr_t)ends[0], NULL), ==, 0);
     }
     do {
         weft_yield();

@@ -33,9 +33,8 @@ WEFT_TEXT bool weft_migrate(struct weft_worker *w,
     struct weft_processor *p = weft_worker_processor(w);
     struct weft_task *t = weft_worker_task(w);
     uintptr_t low = (uintptr_t)t->stack.low;
-    struct weft_migrate_stack stack = {.low = low,
-                                       .high = low + t->stack.size,
-                                       .mask = rt->kernel_mask};
+    struct weft_migrate_stack stack = {
+        .low = low, .high = low + t->stack.size, .mask = rt->kernel_mask};
     struct weft_migrate_luggage luggage;
     if (!weft_migrate_allowed(&w->own, interrupt, &stack)) {
         atomic_fetch_add_explicit(&rt->refused, 1, memory_order_relaxed);

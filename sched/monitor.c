@@ -4,11 +4,12 @@
  * At each tick it runs the timers that are due, looks at every processor that
  * is held by a worker (watch.c), and sees to what nobody else does while all
  * processors are busy: it sleeps in the poller in their stead, so that
- * descriptors and timers become ready tasks, for which it then preempts at once.
- * That is what keeps a server responsive whose every processor is taken by
- * tasks that compute. When light tasks wait already, more of them would change
- * nothing: then it only looks at the poller once a tick, and leaves the rest to
- * the worker that will run them; and so where all tasks come and go quickly.
+ * descriptors and timers become ready tasks, for which it then preempts at
+ * once. That is what keeps a server responsive whose every processor is taken
+ * by tasks that compute. When light tasks wait already, more of them would
+ * change nothing: then it only looks at the poller once a tick, and leaves the
+ * rest to the worker that will run them; and so where all tasks come and go
+ * quickly.
  *
  * When all processors are idle it sleeps until somebody takes one (IDLE_TICKS
  * later, so that a program that naps a little does not pay for two wake-ups
@@ -99,8 +100,7 @@ static bool fall_asleep(struct weft_runtime *rt) {
         weft_wake(rt);
         return false;
     }
-    if (++rt->idle_ticks < IDLE_TICKS ||
-        weft_global_length(&rt->held) > 0 ||
+    if (++rt->idle_ticks < IDLE_TICKS || weft_global_length(&rt->held) > 0 ||
         !weft_policy_on(&rt->config, WEFT_POLICY_QUIET)) {
         return false;
     }

@@ -46,9 +46,9 @@ static void start_of_each_priority(void *arg) {
     for (uintptr_t i = 0; i < PRIORITIES * EACH; i++) {
         struct weft_task_options options = {
             .priority = (enum weft_priority)(i % PRIORITIES)};
-        WEFT_CHECK_OP(weft_spawn(&t[i], take_a_place, (void *)(i % PRIORITIES),
-                                 &options),
-                      ==, 0);
+        WEFT_CHECK_OP(
+            weft_spawn(&t[i], take_a_place, (void *)(i % PRIORITIES), &options),
+            ==, 0);
     }
     for (int i = 0; i < PRIORITIES * EACH; i++) {
         WEFT_CHECK_OP(weft_join(t[i], NULL), ==, 0);
@@ -86,9 +86,9 @@ static void run_one_beside(enum weft_priority busy, enum weft_priority poor) {
     struct weft_task *t[4], *last;
     atomic_store_explicit(&done, false, memory_order_relaxed);
     for (int i = 0; i < 4; i++) {
-        WEFT_CHECK_OP(weft_spawn(&t[i], yield_until_done,
-                                 (void *)(uintptr_t)busy, NULL),
-                      ==, 0);
+        WEFT_CHECK_OP(
+            weft_spawn(&t[i], yield_until_done, (void *)(uintptr_t)busy, NULL),
+            ==, 0);
     }
     WEFT_CHECK_OP(weft_spawn(&last, say_done, NULL, &options), ==, 0);
     WEFT_CHECK_OP(weft_join(last, NULL), ==, 0);

@@ -2,10 +2,10 @@
 /* How a task waits and is woken: the two calls that sync and io are built on;
  * and what it carries along for them.
  *
- * Each task has one token. weft_unpark() gives it, weft_park() takes it or waits
- * for it; giving twice is as giving once. A token may be left over from a wait
- * that ended otherwise, so a park may return for no reason: callers loop over a
- * condition of their own, as with a condition variable.
+ * Each task has one token. weft_unpark() gives it, weft_park() takes it or
+ * waits for it; giving twice is as giving once. A token may be left over from a
+ * wait that ended otherwise, so a park may return for no reason: callers loop
+ * over a condition of their own, as with a condition variable.
  *
  * Task records are never unmapped while the runtime lives: an unpark that comes
  * after the task has ended gives a token to whoever uses the record next, which
@@ -13,10 +13,9 @@
  *
  * The usual pattern, for a primitive with a struct weft_lock and a list:
  *   enter; lock; enqueue a node on this stack; unlock; leave;
- *   while (!granted) park;             waker: lock; pop node; task = node->task;
- *                                             granted = true (release); unlock;
- *                                             unpark(task)
- * The waker reads node->task first: once `granted` is set, the node is gone. */
+ *   while (!granted) park;             waker: lock; pop node; task =
+ * node->task; granted = true (release); unlock; unpark(task) The waker reads
+ * node->task first: once `granted` is set, the node is gone. */
 #ifndef WEFT_SCHED_PARK_H_
 #define WEFT_SCHED_PARK_H_
 
@@ -31,8 +30,8 @@ extern "C" {
 
 /* Waits for the token until `deadline`. `why` is a static string for dumps.
  * Returns 0 when a token was taken; -ETIMEDOUT; -ECANCELED when the task has
- * been cancelled (at once, and each time); -ENOMEM when a deadline was given and
- * no timer could be had. Context: task, outside weft_runtime_enter(); may
+ * been cancelled (at once, and each time); -ENOMEM when a deadline was given
+ * and no timer could be had. Context: task, outside weft_runtime_enter(); may
  * switch. */
 int weft_park(uint64_t deadline, const char *why);
 
@@ -69,8 +68,8 @@ struct weft_carried {
  * Context: anywhere. */
 struct weft_carried *weft_carried(void);
 
-/* Makes the calling task carry `what`, or nothing (NULL), instead. Returns 0, or
- * -EPERM outside a task. Context: any thread; does not switch. */
+/* Makes the calling task carry `what`, or nothing (NULL), instead. Returns 0,
+ * or -EPERM outside a task. Context: any thread; does not switch. */
 int weft_carry(struct weft_carried *what);
 
 #ifdef __cplusplus

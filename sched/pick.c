@@ -30,8 +30,8 @@ enum {
     GLOBAL_INTERVAL = 61,
     HOG_INTERVAL = 1024,
     HIGH_INTERVAL = 8,
-    LOCAL_INTERVAL = 4, /* in the brood's time */
-    OLDEST_CHECK = 64, /* one off: the brood is first then */
+    LOCAL_INTERVAL = 4,         /* in the brood's time */
+    OLDEST_CHECK = 64,          /* one off: the brood is first then */
     OLDEST_AFTER = 1000 * 1000, /* ns */
     SLOT_STREAK_TREE = 16, /* a parent whose child has ended is in the slot */
     GLOBAL_SHARE = 128,
@@ -186,8 +186,7 @@ WEFT_TEXT bool weft_own_light(struct weft_processor *p) {
 WEFT_TEXT bool weft_anything_waiting(struct weft_runtime *rt) {
     if (weft_global_length(&rt->global) > 0 ||
         weft_global_length(&rt->high) > 0 ||
-        weft_global_length(&rt->hogs) > 0 ||
-        weft_reserve_admits(rt)) {
+        weft_global_length(&rt->hogs) > 0 || weft_reserve_admits(rt)) {
         return true;
     }
     for (unsigned i = 0; i < rt->processor_count; i++) {

@@ -13,16 +13,17 @@
  *
  * The fences make one of the two see the other; tests/model/idle_model_test.c
  * runs both in every order. At most one worker is woken at a time; a searcher
- * that finds work wakes the next (worker.c). A task put into an empty slot wakes
- * nobody: its processor will run it sooner than another could be woken; should
- * its task overstay, the monitor wakes somebody.
+ * that finds work wakes the next (worker.c). A task put into an empty slot
+ * wakes nobody: its processor will run it sooner than another could be woken;
+ * should its task overstay, the monitor wakes somebody.
  *
  * Where there are no spares, because as many threads as may be are asleep with
  * their tasks, one of those is woken for its task; the rest of the work waits
  * for a thread: who becomes a spare looks at all queues first (worker.c).
  *
  * Always true: an idle processor has empty queues and no worker; a worker on
- * the spare list holds no processor and waits on its mailbox, or is about to. */
+ * the spare list holds no processor and waits on its mailbox, or is about to.
+ */
 #define _GNU_SOURCE /* CPU sets */
 #include <sys/syscall.h>
 
@@ -87,8 +88,7 @@ WEFT_TEXT struct weft_worker *weft_spare_pop(struct weft_runtime *rt) {
     return w;
 }
 
-static void idle_push_locked(struct weft_idle *idle,
-                             struct weft_processor *p) {
+static void idle_push_locked(struct weft_idle *idle, struct weft_processor *p) {
     p->idle_next = idle->first;
     idle->first = p;
     adjust(&idle->processors, 1);
@@ -231,9 +231,9 @@ WEFT_TEXT void weft_wake(struct weft_runtime *rt) {
                                              memory_order_relaxed) != 0)) {
             return;
         }
-        if (!atomic_compare_exchange_strong_explicit(
-                &rt->idle.searching, &none, 1, memory_order_relaxed,
-                memory_order_relaxed) ||
+        if (!atomic_compare_exchange_strong_explicit(&rt->idle.searching, &none,
+                                                     1, memory_order_relaxed,
+                                                     memory_order_relaxed) ||
             start_searcher(rt)) {
             return;
         }
@@ -270,7 +270,8 @@ static void push_local(struct weft_processor *p, struct weft_task *t) {
     if (p->newest_first && is_child(t) &&
         weft_brood_push(&p->brood, &t->node)) {
         /* It is there. */
-    } else if (WEFT_UNLIKELY(!weft_local_push(&p->queue, &t->node, &overflow))) {
+    } else if (WEFT_UNLIKELY(
+                   !weft_local_push(&p->queue, &t->node, &overflow))) {
         weft_global_push_batch(&p->runtime->global, &overflow);
     }
     if (p->runtime->processor_count > 1) {
@@ -365,9 +366,8 @@ WEFT_TEXT void weft_unpark(struct weft_task *t) {
 WEFT_TEXT void weft_processor_hand_off(struct weft_runtime *rt,
                                        struct weft_processor *p) {
     bool waiting = weft_own_light(p) || weft_anything_waiting(rt);
-    bool polled =
-        atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) ==
-        WEFT_SEAT_WORKER;
+    bool polled = atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) ==
+                  WEFT_SEAT_WORKER;
     struct weft_worker *s = waiting || !polled ? weft_spare_pop(rt) : NULL;
     if (s != NULL) {
         weft_processor_give(p, s, NULL);

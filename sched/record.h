@@ -62,13 +62,13 @@ struct weft_task {
     struct weft_gate gate; /* closed by weft_preempt_disable() */
     uint8_t priority;      /* enum weft_priority */
 
-    uint8_t keeps;         /* WEFT_KEEPS_... */
+    uint8_t keeps; /* WEFT_KEEPS_... */
 
     /* Fixed while it lives. */
     bool migratable;
-    bool pooled; /* of the default stack size */
-    bool plain;  /* made by weft_go(): see fn */
-    bool named;  /* `name` counts; the task's */
+    bool pooled;  /* of the default stack size */
+    bool plain;   /* made by weft_go(): see fn */
+    bool named;   /* `name` counts; the task's */
     bool carries; /* `carried` counts; the task's */
 
     union {
@@ -87,8 +87,8 @@ struct weft_task {
     struct weft_processor *timer_home; /* the task's; where `timer` is */
 
     uint32_t pins; /* the task's: pinned so often; 0 in a free record */
-    int32_t owed; /* CPU time beyond its turns, as a hog (hogs.c); as `node` */
-    char name[WEFT_NAME_SIZE]; /* the task's; others read it, for dumps */
+    int32_t owed;  /* CPU time beyond its turns, as a hog (hogs.c); as `node` */
+    char name[WEFT_NAME_SIZE];    /* the task's; others read it, for dumps */
     struct weft_carried *carried; /* the task's: see park.h */
 };
 

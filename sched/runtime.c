@@ -48,8 +48,9 @@ static unsigned cpu_count(void) {
     int n = sched_getaffinity(0, sizeof set, &set) == 0
                 ? CPU_COUNT(&set)
                 : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    return n < 1 ? 1 : (n > WEFT_MAX_PROCESSORS ? WEFT_MAX_PROCESSORS
-                                                : (unsigned)n);
+    return n < 1
+               ? 1
+               : (n > WEFT_MAX_PROCESSORS ? WEFT_MAX_PROCESSORS : (unsigned)n);
 }
 
 static int settle(struct weft_config *c, const struct weft_config *asked) {
@@ -66,14 +67,13 @@ static int settle(struct weft_config *c, const struct weft_config *asked) {
     if (c->min_slice_ns > c->quantum_ns) {
         c->min_slice_ns = c->quantum_ns;
     }
-    bool good = c->workers <= WEFT_MAX_PROCESSORS &&
-                c->max_threads >= c->workers + 2 &&
-                c->max_threads <= WEFT_MAX_WORKERS &&
-                (unsigned)c->deadlock <= WEFT_DEADLOCK_IGNORE &&
-                c->quantum_ns >= 20 * WEFT_US && c->quantum_ns <= 10 * WEFT_S &&
-                (c->policies_off & ~(unsigned)WEFT_POLICY_ALL) == 0 &&
-                c->stack_size >= weft_stack_min_size() &&
-                c->stack_size <= (64U << 20);
+    bool good =
+        c->workers <= WEFT_MAX_PROCESSORS && c->max_threads >= c->workers + 2 &&
+        c->max_threads <= WEFT_MAX_WORKERS &&
+        (unsigned)c->deadlock <= WEFT_DEADLOCK_IGNORE &&
+        c->quantum_ns >= 20 * WEFT_US && c->quantum_ns <= 10 * WEFT_S &&
+        (c->policies_off & ~(unsigned)WEFT_POLICY_ALL) == 0 &&
+        c->stack_size >= weft_stack_min_size() && c->stack_size <= (64U << 20);
     return good ? 0 : -EINVAL;
 }
 
@@ -203,9 +203,9 @@ static int start(struct weft_runtime *rt, struct first *first) {
     (void)weft_overflow_install(rt->stacks, describe, rt);
     /* Before there is anybody who might kick it. */
     error = weft_timer_start(
-        &rt->monitor, &(struct weft_timer_config){.tick = weft_monitor_tick,
-                                                  .arg = rt,
-                                                  .name = "weft-monitor"});
+        &rt->monitor,
+        &(struct weft_timer_config){
+            .tick = weft_monitor_tick, .arg = rt, .name = "weft-monitor"});
     if (error == 0) {
         error = weft_threads_start(rt);
     }
@@ -294,8 +294,7 @@ int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg) {
     if (error == 0) {
         struct first first = {fn, arg, rt};
         error = start(rt, &first);
-        bool all =
-            error == 0 ? wait_for_tasks(rt) : weft_tasks_all_ended(rt);
+        bool all = error == 0 ? wait_for_tasks(rt) : weft_tasks_all_ended(rt);
         bool clean = stop(rt);
         see_visitors_off();
         if (clean) {
@@ -317,16 +316,16 @@ WEFT_TEXT struct weft_runtime *weft_runtime_borrow(struct weft_worker *w) {
     if (WEFT_LIKELY(w != NULL)) {
         return w->runtime;
     }
-    /* Both: see the columns at `visitors`. The second pairs, as an acquire, with
-     * the release in weft_run(). */
+    /* Both: see the columns at `visitors`. The second pairs, as an acquire,
+     * with the release in weft_run(). */
     atomic_fetch_add_explicit(&visitors, 1, memory_order_seq_cst);
     return atomic_load_explicit(&current, memory_order_seq_cst);
 }
 
 WEFT_TEXT void weft_runtime_return(struct weft_worker *w) {
     if (WEFT_UNLIKELY(w == NULL)) {
-        /* Release: pairs with the load in see_visitors_off(): what was done with
-         * the runtime comes before it is freed. */
+        /* Release: pairs with the load in see_visitors_off(): what was done
+         * with the runtime comes before it is freed. */
         atomic_fetch_sub_explicit(&visitors, 1, memory_order_release);
     }
 }

@@ -22,9 +22,10 @@ enum weft_policy {
                                    * after the minimum slice */
     WEFT_POLICY_POLL = 1 << 1,    /* the monitor sleeps in the poller while all
                                    * processors are busy */
-    WEFT_POLICY_CLASSES = 1 << 2, /* light tasks pass hogs, which keep a share */
-    WEFT_POLICY_SLICE = 1 << 3,   /* short slices of the kernel for workers */
-    WEFT_POLICY_PIN = 1 << 4,     /* a processor is handed over on one CPU */
+    WEFT_POLICY_CLASSES = 1
+                          << 2, /* light tasks pass hogs, which keep a share */
+    WEFT_POLICY_SLICE = 1 << 3, /* short slices of the kernel for workers */
+    WEFT_POLICY_PIN = 1 << 4,   /* a processor is handed over on one CPU */
     WEFT_POLICY_QUANTUM = 1 << 5, /* the quantum adapts to how many wait */
     WEFT_POLICY_QUIET = 1 << 6,   /* no tick where nobody waits */
     WEFT_POLICY_ALL = (1 << 7) - 1,
@@ -40,14 +41,14 @@ enum weft_deadlock {
 
 /* All fields may be 0, which means the default. */
 struct weft_config {
-    unsigned workers;     /* processors, 1 to 256; 0: the CPUs that the process
-                           * may use */
-    unsigned max_threads; /* cap on OS threads that run tasks, at least
-                           * workers + 2, at most 4,096; 0: workers + 256. Past
-                           * it preemptions are skipped and counted */
-    uint64_t quantum_ns;  /* 100 us to 10 s (50 us in tests); 0: 10 ms. Where
-                           * few wait it is up to twice this, where many do
-                           * down to a quarter, but not below 1 ms */
+    unsigned workers;      /* processors, 1 to 256; 0: the CPUs that the process
+                            * may use */
+    unsigned max_threads;  /* cap on OS threads that run tasks, at least
+                            * workers + 2, at most 4,096; 0: workers + 256. Past
+                            * it preemptions are skipped and counted */
+    uint64_t quantum_ns;   /* 100 us to 10 s (50 us in tests); 0: 10 ms. Where
+                            * few wait it is up to twice this, where many do
+                            * down to a quarter, but not below 1 ms */
     uint64_t min_slice_ns; /* how long a task runs before one that wakes may
                             * take its place; 0: 200 us */
     enum weft_preempt_mode preempt; /* DEFAULT: WEFT_PREEMPT in the environment,
@@ -66,43 +67,43 @@ struct weft_config {
  * threads of its own; the calling thread waits. When `fn` has returned, the
  * tasks that are left are cancelled: those that wait get -ECANCELED, and all
  * have the grace time to end. Returns 0; -EBUSY when tasks did not end in time
- * (their OS threads and stacks are left as they are, asleep for ever); -EALREADY
- * when a runtime is running; -EINVAL for a bad configuration; -ENOMEM, -EAGAIN
- * when memory or threads could not be had.
- * Context: any thread that is not a task. */
+ * (their OS threads and stacks are left as they are, asleep for ever);
+ * -EALREADY when a runtime is running; -EINVAL for a bad configuration;
+ * -ENOMEM, -EAGAIN when memory or threads could not be had. Context: any thread
+ * that is not a task. */
 int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg);
 
 /* Counters since the start of the runtime; sums over processors, a snapshot. */
 struct weft_metrics {
-    unsigned workers;         /* processors */
-    unsigned threads;         /* OS threads that run tasks or wait to */
-    unsigned spare_threads;   /* of those, waiting for a processor */
-    unsigned kept_threads;    /* of those, asleep with a task: interrupted, or
-                               * pinned and waiting */
-    unsigned blocked_threads; /* of those, in a call that blocks */
-    uint64_t tasks;           /* alive now */
-    uint64_t spawned;         /* ever */
-    uint64_t switches;        /* tasks chosen to run */
-    uint64_t steals;          /* successful, each of one or more tasks */
-    uint64_t stolen;          /* tasks that moved by stealing */
-    uint64_t overflows;       /* local queues that spilled */
-    uint64_t parks, unparks;  /* workers that slept, and were woken */
-    uint64_t polls;           /* looks at the poller */
-    uint64_t local_queue;     /* tasks waiting in local queues */
-    uint64_t global_queue;    /* in the global queue */
-    uint64_t hog_queue;       /* interrupted, waiting for their turn */
-    uint64_t timers;          /* armed */
-    uint64_t checks;          /* looks of the monitor at a running task */
-    uint64_t requests;        /* preemptions asked for */
-    uint64_t preempt_kept;    /* way 2: kept its thread, processor moved */
+    unsigned workers;          /* processors */
+    unsigned threads;          /* OS threads that run tasks or wait to */
+    unsigned spare_threads;    /* of those, waiting for a processor */
+    unsigned kept_threads;     /* of those, asleep with a task: interrupted, or
+                                * pinned and waiting */
+    unsigned blocked_threads;  /* of those, in a call that blocks */
+    uint64_t tasks;            /* alive now */
+    uint64_t spawned;          /* ever */
+    uint64_t switches;         /* tasks chosen to run */
+    uint64_t steals;           /* successful, each of one or more tasks */
+    uint64_t stolen;           /* tasks that moved by stealing */
+    uint64_t overflows;        /* local queues that spilled */
+    uint64_t parks, unparks;   /* workers that slept, and were woken */
+    uint64_t polls;            /* looks at the poller */
+    uint64_t local_queue;      /* tasks waiting in local queues */
+    uint64_t global_queue;     /* in the global queue */
+    uint64_t hog_queue;        /* interrupted, waiting for their turn */
+    uint64_t timers;           /* armed */
+    uint64_t checks;           /* looks of the monitor at a running task */
+    uint64_t requests;         /* preemptions asked for */
+    uint64_t preempt_kept;     /* way 2: kept its thread, processor moved */
     uint64_t preempt_migrated; /* way 3: left its thread, a migratable task */
-    uint64_t migrate_refused; /* such a task took way 2: see migratable */
-    uint64_t preempt_yielded; /* at a scheduling point, or cooperative */
-    uint64_t deferred;        /* way 1: in the runtime, or gate closed */
-    uint64_t deferred_libc;   /* put off since in a library */
-    uint64_t skipped_at_cap;  /* no OS thread to go on with */
-    uint64_t held_at_cap;     /* tasks that wait for one to begin on, now */
-    uint64_t retaken;         /* processors taken from blocked threads */
+    uint64_t migrate_refused;  /* such a task took way 2: see migratable */
+    uint64_t preempt_yielded;  /* at a scheduling point, or cooperative */
+    uint64_t deferred;         /* way 1: in the runtime, or gate closed */
+    uint64_t deferred_libc;    /* put off since in a library */
+    uint64_t skipped_at_cap;   /* no OS thread to go on with */
+    uint64_t held_at_cap;      /* tasks that wait for one to begin on, now */
+    uint64_t retaken;          /* processors taken from blocked threads */
     enum weft_preempt_mode preempt; /* the mode that is in force */
 };
 

@@ -3,8 +3,8 @@
  *
  * Light tasks go first: one that becomes ready takes the place of a hog as soon
  * as that has had its minimum slice. So a server answers at once beside tasks
- * that compute. But light tasks can be many; then they would leave the hogs next
- * to nothing. So their going first is paid for, processor by processor:
+ * that compute. But light tasks can be many; then they would leave the hogs
+ * next to nothing. So their going first is paid for, processor by processor:
  *
  *   while a hog runs, the light tasks earn 1/EARN of the time
  *   while they run, they spend what they have earned
@@ -13,11 +13,11 @@
  *   overdrawn                      the hog's slice is its own until the debt is
  *                                  earned back (watch.c)
  *
- * Light tasks that use less than 1/(EARN + 1) of a processor never wait for more
- * than a minimum slice; those that would use more are served in bursts, and
- * the hogs keep EARN/(EARN + 1). Credit and debt are bounded, so the past is
- * soon forgotten, and no light task waits for more than EARN * DEBT_MAX because
- * of it.
+ * Light tasks that use less than 1/(EARN + 1) of a processor never wait for
+ * more than a minimum slice; those that would use more are served in bursts,
+ * and the hogs keep EARN/(EARN + 1). Credit and debt are bounded, so the past
+ * is soon forgotten, and no light task waits for more than EARN * DEBT_MAX
+ * because of it.
  *
  * The idea is that of lag in EEVDF (Stoica and Abdel-Wahab, 1995) with two
  * classes in place of many tasks. Rejected: a hog for every 64th pick; how much
@@ -55,10 +55,9 @@ WEFT_TEXT void weft_share_switch(struct weft_processor *p, bool hog,
     if (hog) {
         p->cpu_began = weft_hogs_clock();
     }
-    bool owes = p->credit < 0 && weft_policy_on(&p->runtime->config,
-                                                WEFT_POLICY_CLASSES);
-    atomic_store_explicit(&p->protect,
-                          owes ? (uint64_t)(-p->credit * EARN) : 0,
+    bool owes = p->credit < 0 &&
+                weft_policy_on(&p->runtime->config, WEFT_POLICY_CLASSES);
+    atomic_store_explicit(&p->protect, owes ? (uint64_t)(-p->credit * EARN) : 0,
                           memory_order_relaxed);
     atomic_store_explicit(&p->began, hog ? now : 0, memory_order_relaxed);
 }

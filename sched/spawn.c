@@ -28,8 +28,7 @@ static void free_task(struct weft_runtime *rt, struct weft_processor *p,
 
 static uint64_t next_id(struct weft_runtime *rt, struct weft_processor *p) {
     if (p == NULL) {
-        return atomic_fetch_add_explicit(&rt->next_id, 1,
-                                         memory_order_relaxed);
+        return atomic_fetch_add_explicit(&rt->next_id, 1, memory_order_relaxed);
     }
     if (p->next_id == p->last_id) {
         p->next_id = atomic_fetch_add_explicit(&rt->next_id, IDS_AT_ONCE,
@@ -293,8 +292,8 @@ void weft_cancel_all(struct weft_runtime *rt) {
 /* Have all tasks ended that were ever made? Ends are read before births: what
  * ended was born before. Any thread. */
 bool weft_tasks_all_ended(struct weft_runtime *rt) {
-    /* Acquire, both: pair with the releases in count_end(); the births that came
-     * before the ends that are seen are seen below. */
+    /* Acquire, both: pair with the releases in count_end(); the births that
+     * came before the ends that are seen are seen below. */
     uint64_t ended =
         atomic_load_explicit(&rt->foreign_ended, memory_order_acquire);
     uint64_t spawned = 0;
@@ -307,8 +306,7 @@ bool weft_tasks_all_ended(struct weft_runtime *rt) {
                                         memory_order_relaxed);
     }
     /* Pairs with count_foreign(). */
-    spawned +=
-        atomic_load_explicit(&rt->foreign_spawned, memory_order_seq_cst);
+    spawned += atomic_load_explicit(&rt->foreign_spawned, memory_order_seq_cst);
     return ended == spawned;
 }
 

@@ -7,8 +7,8 @@
  *
  * Always true: a task is put where others can find it, and a stack where others
  * can take it, only when nothing runs on that stack any more. So the one that
- * leaves says what is to be done (worker->left, worker->after), and the one that
- * comes does it, first thing after the switch, in weft_switch_finish().
+ * leaves says what is to be done (worker->left, worker->after), and the one
+ * that comes does it, first thing after the switch, in weft_switch_finish().
  *
  * After a switch the thread may be another one: nothing that belongs to a
  * worker is kept in a variable across it; weft_thread_self() is asked again.
@@ -76,9 +76,9 @@ WEFT_TEXT struct weft_worker *weft_switch_finish(void) {
     return finish();
 }
 
-/* Makes `n` what runs next on `w` and returns its context; the native one, where
- * `n` (which may be NULL) is what it is to run next, if it cannot be switched to
- * from here. */
+/* Makes `n` what runs next on `w` and returns its context; the native one,
+ * where `n` (which may be NULL) is what it is to run next, if it cannot be
+ * switched to from here. */
 static WEFT_ALWAYS_INLINE struct weft_context *aim_at(struct weft_worker *w,
                                                       struct weft_task *n) {
     struct weft_processor *p = weft_worker_processor(w);
@@ -108,8 +108,9 @@ WEFT_NOINLINE WEFT_TEXT static struct weft_worker *switch_keeping(
 }
 
 /* Leaves the running task for `n`. */
-static WEFT_ALWAYS_INLINE struct weft_worker *switch_to(
-    struct weft_worker *w, struct weft_task *n, enum weft_after after) {
+static WEFT_ALWAYS_INLINE struct weft_worker *switch_to(struct weft_worker *w,
+                                                        struct weft_task *n,
+                                                        enum weft_after after) {
     struct weft_task *t = weft_worker_task(w);
     if (WEFT_UNLIKELY(t->keeps != 0)) {
         return switch_keeping(w, n, after);
@@ -161,7 +162,8 @@ WEFT_TEXT struct weft_worker *weft_switch_from_handler(struct weft_worker *w,
     return w;
 }
 
-/* Part of the first frame: weft_migrate_allowed() wants one of the runtime's. */
+/* Part of the first frame: weft_migrate_allowed() wants one of the runtime's.
+ */
 static WEFT_ALWAYS_INLINE void run_body(struct weft_task *t) {
     if (WEFT_UNLIKELY(t->migratable)) {
         weft_migrate_scrub();
@@ -176,11 +178,11 @@ static WEFT_ALWAYS_INLINE void run_body(struct weft_task *t) {
     }
 }
 
-/* `t`, which runs, has ended: it is dead from here on, its joiner wakes, and its
- * record may be used again. What is left is the stack, on which this still runs;
- * the worker keeps it. The joiner is awake before a successor is picked, so it
- * may be the one; were it the other way round, each task that ends would start
- * another, and a tree of tasks grow in breadth.
+/* `t`, which runs, has ended: it is dead from here on, its joiner wakes, and
+ * its record may be used again. What is left is the stack, on which this still
+ * runs; the worker keeps it. The joiner is awake before a successor is picked,
+ * so it may be the one; were it the other way round, each task that ends would
+ * start another, and a tree of tasks grow in breadth.
  *
  * Returns the next task if it has not begun yet: it goes on in this very frame,
  * as if the stack had been its own, so that tasks which are made in numbers and
@@ -284,9 +286,10 @@ WEFT_TEXT void weft_check_slowly(void) {
     leave_switching(w);
 }
 
-/* Through the runtime: were the processor taken without the task's knowledge, it
- * would have to ask for one with preemption off, perhaps with a lock in hand that
- * all those spin for who have one. From here on it is not taken (weft_retake()). */
+/* Through the runtime: were the processor taken without the task's knowledge,
+ * it would have to ask for one with preemption off, perhaps with a lock in hand
+ * that all those spin for who have one. From here on it is not taken
+ * (weft_retake()). */
 WEFT_TEXT void weft_preempt_disable(void) {
     struct weft_worker *w = weft_enter();
     if (w != NULL) {

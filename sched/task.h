@@ -4,9 +4,9 @@
  * A task is an ordinary C function on a stack of its own. It may loop for ever:
  * when its quantum is over and others wait, the runtime takes its processor
  * away and gives it back later. A task that is interrupted keeps its OS thread
- * (unless it asked to be `migratable`), so malloc, stdio, errno and locks work as
- * they always did; at a call that may switch (marked below) it may continue on
- * another OS thread.
+ * (unless it asked to be `migratable`), so malloc, stdio, errno and locks work
+ * as they always did; at a call that may switch (marked below) it may continue
+ * on another OS thread.
  *
  * Handles: weft_spawn() gives a `struct weft_task *` that stays valid until
  * weft_join() returned 0 or weft_detach() was called, whichever comes first.
@@ -51,8 +51,8 @@ struct weft_task_options {
     const char *name;  /* up to 23 bytes are kept; NULL: "task" */
     size_t stack_size; /* bytes; 0: the runtime's default */
     enum weft_priority priority;
-    bool keep_fp; /* the rounding mode and exception masks that the task sets
-                   * are its own across switches (about 3 ns each) */
+    bool keep_fp;    /* the rounding mode and exception masks that the task sets
+                      * are its own across switches (about 3 ns each) */
     bool migratable; /* an interrupted task may change its OS thread: see
                       * WEFT_MIGRATABLE */
 };
@@ -88,8 +88,9 @@ int weft_spawn(struct weft_task **out, void *(*fn)(void *), void *arg,
  * `*result` (unless NULL); the handle is gone when 0 comes back. Returns 0,
  * -EDEADLK for the caller itself, -EBUSY when another task joins it already,
  * -EPERM outside a task, -ECANCELED when the caller was cancelled, and
- * weft_join_until() -ETIMEDOUT at the deadline or -ENOMEM when no timer could be
- * had; after an error the handle is still good. Context: task, may switch. */
+ * weft_join_until() -ETIMEDOUT at the deadline or -ENOMEM when no timer could
+ * be had; after an error the handle is still good. Context: task, may switch.
+ */
 int weft_join(struct weft_task *task, void **result);
 int weft_join_until(struct weft_task *task, void **result, uint64_t deadline);
 
@@ -113,8 +114,8 @@ void weft_yield(void);
 
 /* A point at which a cooperative preemption may take place: put it into loops
  * that are built or run without signals. It costs a load and a branch. (With
- * bazel/checks.bzl the compiler puts checks in.) Context: anywhere; in a task it
- * may switch. */
+ * bazel/checks.bzl the compiler puts checks in.) Context: anywhere; in a task
+ * it may switch. */
 void weft_check_slowly(void);
 static inline void weft_check(void) {
     if (__builtin_expect(weft_anybody_asked(), 0)) {
@@ -159,8 +160,8 @@ void weft_unpin_thread(void);
 /* The calling task, or NULL outside a task. Context: anywhere. */
 struct weft_task *weft_self(void);
 
-/* The number of a task, unique in one weft_run() and never 0. Context: any thread
- * that holds the handle. */
+/* The number of a task, unique in one weft_run() and never 0. Context: any
+ * thread that holds the handle. */
 uint64_t weft_task_id(const struct weft_task *task);
 
 /* Its name, valid as long as the handle. Context as weft_task_id(). */

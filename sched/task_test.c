@@ -31,7 +31,8 @@ static void spawn_and_join(void *arg) {
     for (uintptr_t i = 0; i < 1000; i++) {
         struct weft_task *t;
         void *result;
-        WEFT_CHECK_OP((long)(weft_spawn(&t, add_one, (void *)i, NULL)), ==, (long)0);
+        WEFT_CHECK_OP((long)(weft_spawn(&t, add_one, (void *)i, NULL)), ==,
+                      (long)0);
         WEFT_CHECK_OP((long)(weft_join(t, &result)), ==, (long)0);
         WEFT_CHECK_OP((long)((uintptr_t)result), ==, (long)i + 1);
         ++*joined;
@@ -58,7 +59,8 @@ static void *count_up(void *arg) {
 static void spawn_many(void *arg) {
     static struct weft_task *tasks[MANY];
     for (int i = 0; i < MANY; i++) {
-        WEFT_CHECK_OP((long)(weft_spawn(&tasks[i], count_up, NULL, NULL)), ==, (long)0);
+        WEFT_CHECK_OP((long)(weft_spawn(&tasks[i], count_up, NULL, NULL)), ==,
+                      (long)0);
     }
     for (int i = 0; i < MANY; i++) {
         WEFT_CHECK_OP((long)(weft_join(tasks[i], NULL)), ==, (long)0);
@@ -115,8 +117,10 @@ static void *sleep_for_ever(void *arg) {
 static void cancel_a_sleeper(void *arg) {
     struct weft_task *t;
     void *result;
-    WEFT_CHECK_OP((long)(weft_spawn(&t, sleep_for_ever, NULL, NULL)), ==, (long)0);
-    WEFT_CHECK_OP((long)(weft_join_until(t, NULL, weft_now() + WEFT_MS)), ==, (long)-ETIMEDOUT);
+    WEFT_CHECK_OP((long)(weft_spawn(&t, sleep_for_ever, NULL, NULL)), ==,
+                  (long)0);
+    WEFT_CHECK_OP((long)(weft_join_until(t, NULL, weft_now() + WEFT_MS)), ==,
+                  (long)-ETIMEDOUT);
     WEFT_CHECK_OP((long)(weft_cancel(t)), ==, (long)0);
     WEFT_CHECK_OP((long)(weft_cancel(t)), ==, (long)0);
     WEFT_CHECK_OP((long)(weft_join(t, &result)), ==, (long)0);
@@ -136,8 +140,10 @@ static void join_wrongly(void *arg) {
     struct weft_task *sleeper, *first;
     void *result;
     WEFT_CHECK_OP((long)(weft_join(weft_self(), NULL)), ==, (long)-EDEADLK);
-    WEFT_CHECK_OP((long)(weft_spawn(&sleeper, sleep_for_ever, NULL, NULL)), ==, (long)0);
-    WEFT_CHECK_OP((long)(weft_spawn(&first, join_the_other, &sleeper, NULL)), ==, (long)0);
+    WEFT_CHECK_OP((long)(weft_spawn(&sleeper, sleep_for_ever, NULL, NULL)), ==,
+                  (long)0);
+    WEFT_CHECK_OP((long)(weft_spawn(&first, join_the_other, &sleeper, NULL)),
+                  ==, (long)0);
     while (weft_task_state(first) != WEFT_TASK_WAITING) {
         weft_yield();
     }
@@ -158,7 +164,8 @@ static void sleep_in_order(void *arg) {
     uint64_t begin = weft_now();
     WEFT_CHECK_OP((long)(weft_sleep(2 * WEFT_MS)), ==, (long)0);
     WEFT_CHECK(weft_now() >= begin + 2 * WEFT_MS);
-    WEFT_CHECK_OP((long)(weft_sleep_until(begin)), ==, (long)0); /* in the past */
+    WEFT_CHECK_OP((long)(weft_sleep_until(begin)), ==,
+                  (long)0); /* in the past */
     WEFT_CHECK_OP((long)(weft_sleep(0)), ==, (long)0);
 }
 
@@ -171,7 +178,8 @@ static void look_at_myself(void *arg) {
     struct weft_task *t;
     WEFT_CHECK(strcmp(weft_task_name(weft_self()), "main") == 0);
     WEFT_CHECK_OP((long)(weft_task_id(weft_self())), !=, (long)0);
-    WEFT_CHECK_OP((long)(weft_task_state(weft_self())), ==, (long)WEFT_TASK_RUNNING);
+    WEFT_CHECK_OP((long)(weft_task_state(weft_self())), ==,
+                  (long)WEFT_TASK_RUNNING);
     WEFT_CHECK_OP((long)(weft_spawn(&t, add_one, NULL, &options)), ==, (long)0);
     WEFT_CHECK(strcmp(weft_task_name(t), "a name that is far too ") == 0);
     WEFT_CHECK_OP((long)(weft_task_id(t)), !=, (long)weft_task_id(weft_self()));
@@ -179,7 +187,8 @@ static void look_at_myself(void *arg) {
     weft_set_name("other");
     WEFT_CHECK(strcmp(weft_task_name(weft_self()), "other") == 0);
     WEFT_CHECK_OP((long)(weft_set_priority(WEFT_PRIORITY_HIGH)), ==, (long)0);
-    WEFT_CHECK_OP((long)(weft_set_priority((enum weft_priority)9)), ==, (long)-EINVAL);
+    WEFT_CHECK_OP((long)(weft_set_priority((enum weft_priority)9)), ==,
+                  (long)-EINVAL);
 }
 
 static void a_task_knows_its_name_and_state(void **state) {
@@ -190,9 +199,12 @@ static void spawn_wrongly(void *arg) {
     struct weft_task *t;
     struct weft_task_options tiny = {.stack_size = 1};
     struct weft_task_options odd = {.priority = (enum weft_priority)7};
-    WEFT_CHECK_OP((long)(weft_spawn(&t, add_one, NULL, &tiny)), ==, (long)-EINVAL);
-    WEFT_CHECK_OP((long)(weft_spawn(&t, add_one, NULL, &odd)), ==, (long)-EINVAL);
-    WEFT_CHECK_OP((long)(weft_run(NULL, spawn_wrongly, NULL)), ==, (long)-EALREADY);
+    WEFT_CHECK_OP((long)(weft_spawn(&t, add_one, NULL, &tiny)), ==,
+                  (long)-EINVAL);
+    WEFT_CHECK_OP((long)(weft_spawn(&t, add_one, NULL, &odd)), ==,
+                  (long)-EINVAL);
+    WEFT_CHECK_OP((long)(weft_run(NULL, spawn_wrongly, NULL)), ==,
+                  (long)-EALREADY);
 }
 
 static void nothing(void *arg) {
@@ -225,7 +237,8 @@ static void spawn_big(void *arg) {
     for (int i = 0; i < 10; i++) {
         struct weft_task *t;
         void *result;
-        WEFT_CHECK_OP((long)(weft_spawn(&t, use_much_stack, NULL, &big)), ==, (long)0);
+        WEFT_CHECK_OP((long)(weft_spawn(&t, use_much_stack, NULL, &big)), ==,
+                      (long)0);
         WEFT_CHECK_OP((long)(weft_join(t, &result)), ==, (long)0);
         WEFT_CHECK_OP((long)((uintptr_t)result), ==, (long)1);
     }

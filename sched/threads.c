@@ -117,8 +117,7 @@ static void bury(struct weft_worker *w) {
     }
 }
 
-static struct weft_worker *new_worker(struct weft_runtime *rt,
-                                      uint32_t index) {
+static struct weft_worker *new_worker(struct weft_runtime *rt, uint32_t index) {
     struct weft_worker *w;
     if (posix_memalign((void **)&w, WEFT_CACHE_LINE, sizeof *w) != 0) {
         return NULL;
@@ -238,8 +237,8 @@ static uint64_t spawner_tick(void *runtime, uint64_t now) {
  * Release: pairs with the acquire in spawner_tick(). */
 WEFT_TEXT void weft_threads_want(struct weft_runtime *rt) {
     if (WEFT_UNLIKELY(wants_more(rt)) &&
-        atomic_exchange_explicit(&rt->spares_wanted, 1,
-                                 memory_order_release) == 0) {
+        atomic_exchange_explicit(&rt->spares_wanted, 1, memory_order_release) ==
+            0) {
         weft_timer_kick(&rt->spawner);
     }
 }
@@ -247,9 +246,9 @@ WEFT_TEXT void weft_threads_want(struct weft_runtime *rt) {
 /* Starts the thread that makes the others, and waits for the first of them. */
 int weft_threads_start(struct weft_runtime *rt) {
     int error = weft_timer_start(
-        &rt->spawner, &(struct weft_timer_config){.tick = spawner_tick,
-                                                  .arg = rt,
-                                                  .name = "weft-spawner"});
+        &rt->spawner,
+        &(struct weft_timer_config){
+            .tick = spawner_tick, .arg = rt, .name = "weft-spawner"});
     if (error != 0) {
         return error;
     }
@@ -299,8 +298,8 @@ bool weft_threads_stop(struct weft_runtime *rt) {
     return all_gone(rt);
 }
 
-/* Joins the threads and frees the workers, all of which have ended. Nobody looks
- * at them any more. */
+/* Joins the threads and frees the workers, all of which have ended. Nobody
+ * looks at them any more. */
 void weft_threads_free(struct weft_runtime *rt) {
     uint32_t n = atomic_load_explicit(&rt->worker_count, memory_order_relaxed);
     for (uint32_t i = 0; i < n; i++) {

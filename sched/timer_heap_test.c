@@ -138,8 +138,8 @@ static void bags_agree_with_a_model(void **state) {
     agree_with_a_model(100);
 }
 
-/* All at one time, or at the last there is, in rising and in falling order: no tier shall be looked
- * through for each of them. */
+/* All at one time, or at the last there is, in rising and in falling order: no
+ * tier shall be looked through for each of them. */
 static void bags_stand_any_order(void **state) {
     (void)state;
     enum { MANY = 50000 };

@@ -35,8 +35,9 @@ WEFT_TEXT bool weft_timer_disarm(struct weft_task *t) {
     return armed;
 }
 
-/* Takes tasks of `p` whose time has come; returns how many. Their records are on
- * the way into the cache when it does: with many sleepers they are not there. */
+/* Takes tasks of `p` whose time has come; returns how many. Their records are
+ * on the way into the cache when it does: with many sleepers they are not
+ * there. */
 static int pop_due(struct weft_processor *p, uint64_t now,
                    struct weft_task *tasks[DUE_BATCH]) {
     int count = 0;

@@ -11,13 +11,13 @@
  * The age of a slice counts from the first look at it, so that switching tasks
  * needs no clock; for a hog the processor notes when it began. A task that is
  * no hog yet is judged by the CPU time of its thread: on a busy machine the
- * kernel may have taken the CPU away for longer than a slice, and a task that is
- * called a hog wrongly waits behind the hogs.
+ * kernel may have taken the CPU away for longer than a slice, and a task that
+ * is called a hog wrongly waits behind the hogs.
  *
- * Where no hog is known, a processor that had many slices since the last look is
- * left alone until the next tick: its tasks come and go by themselves, and it
- * looks at the poller as often as it has nothing to run. Looking on at each of a
- * server's quick answers took a tenth of its CPU time.
+ * Where no hog is known, a processor that had many slices since the last look
+ * is left alone until the next tick: its tasks come and go by themselves, and
+ * it looks at the poller as often as it has nothing to run. Looking on at each
+ * of a server's quick answers took a tenth of its CPU time.
  *
  * A thread that sleeps in the kernel is not signalled (its call would return
  * EINTR): its processor is retaken (keep.c), whoever waits for it and
@@ -46,8 +46,8 @@ static bool is_asleep(struct weft_worker *w) {
     if (w->stat_fd < 0) {
         return false;
     }
-    long n = weft_syscall(SYS_pread64, w->stat_fd, (long)text, sizeof text, 0,
-                          0, 0);
+    long n =
+        weft_syscall(SYS_pread64, w->stat_fd, (long)text, sizeof text, 0, 0, 0);
     for (long i = n - 1; i > 0; i--) {
         if (text[i] == ')') { /* "TID (name) STATE ..." */
             return i + 2 < n && text[i + 2] != 'R';
@@ -82,8 +82,8 @@ static void preempt(struct weft_runtime *rt, struct weft_processor *p,
     }
     weft_signals_request(&w->thread, now);
     if (rt->config.preempt == WEFT_PREEMPT_COOPERATIVE) {
-        /* A note at a worker that sleeps would make every check slow. Pairs with
-         * the fences in sleep_as_spare() and poll_and_sleep(). */
+        /* A note at a worker that sleeps would make every check slow. Pairs
+         * with the fences in sleep_as_spare() and poll_and_sleep(). */
         atomic_thread_fence(memory_order_seq_cst);
         if (weft_worker_processor(w) != p) {
             weft_thread_take_asked(&w->thread);

@@ -107,7 +107,8 @@ static WEFT_NOINLINE struct weft_channel_party *choose_among(
 
 /* Takes the first sender (or receiver) out of the list, NULL when none waits.
  */
-static WEFT_ALWAYS_INLINE struct weft_channel_party *choose(struct weft_channel *ch, bool sender) {
+static WEFT_ALWAYS_INLINE struct weft_channel_party *choose(
+    struct weft_channel *ch, bool sender) {
     if (WEFT_UNLIKELY(ch->who == WEFT_CHANNEL_BOTH)) {
         return choose_among(ch, sender);
     }
@@ -142,8 +143,9 @@ static int leave(struct weft_channel *ch, struct weft_channel_party *served,
 
 /* What can be done of a send without waiting, or -EAGAIN. The lock is held;
  * `*served` is to be granted once it is not. */
-static WEFT_ALWAYS_INLINE int send_now(struct weft_channel *ch, const void *value,
-                    struct weft_channel_party **served) {
+static WEFT_ALWAYS_INLINE int send_now(struct weft_channel *ch,
+                                       const void *value,
+                                       struct weft_channel_party **served) {
     if (is_closed(ch)) {
         return -EPIPE;
     }
@@ -161,7 +163,7 @@ static WEFT_ALWAYS_INLINE int send_now(struct weft_channel *ch, const void *valu
 
 /* The same of a receive. */
 static WEFT_ALWAYS_INLINE int recv_now(struct weft_channel *ch, void *value,
-                    struct weft_channel_party **served) {
+                                       struct weft_channel_party **served) {
     *served = choose(ch, true);
     if (count_of(ch) > 0) {
         get(ch, value);

@@ -72,8 +72,8 @@ static void block_without_telling(void *arg) {
 }
 
 static void (*const kinds[])(void *) = {
-    compute_until_cancelled, stay_parked,           stay_asleep,
-    stay_blocked,            block_without_telling,
+    compute_until_cancelled, stay_parked, stay_asleep, stay_blocked,
+    block_without_telling,
 };
 
 enum { KINDS = sizeof kinds / sizeof kinds[0] };

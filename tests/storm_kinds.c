@@ -32,8 +32,8 @@ static FILE *shared;
 
 static struct guarded recursive[LOCKS], normal[LOCKS];
 
-/* With a lock of libc in hand a task must not give way by itself: it might go on
- * on another thread. */
+/* With a lock of libc in hand a task must not give way by itself: it might go
+ * on on another thread. */
 void kind_burns_locked(unsigned rounds) {
     for (volatile unsigned i = 0; i < rounds; i++) {
     }
@@ -74,8 +74,8 @@ void fail_and_look(unsigned me) {
 
 void print_lines(unsigned me) {
     while (kind_goes_on(me)) {
-        WEFT_CHECK_OP(fprintf(shared, "<%06u:%s>\n", me, "0123456789abcde"),
-                      ==, 25);
+        WEFT_CHECK_OP(fprintf(shared, "<%06u:%s>\n", me, "0123456789abcde"), ==,
+                      25);
     }
 }
 

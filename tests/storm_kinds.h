@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the storm and its kinds of tasks have in common. A task does one thing of
- * its kind after the other until kind_goes_on() says no. */
+/* What the storm and its kinds of tasks have in common. A task does one thing
+ * of its kind after the other until kind_goes_on() says no. */
 #ifndef WEFT_TESTS_STORM_KINDS_H_
 #define WEFT_TESTS_STORM_KINDS_H_
 

@@ -29,7 +29,12 @@
 #include "weft/base/print.h"
 #include "weft/sched/park.h"
 
-enum { QUANTUM_US = 50, KINDS = STORM_KINDS, MAX_TASKS = 208, PATIENCE_MS = 40000 };
+enum {
+    QUANTUM_US = 50,
+    KINDS = STORM_KINDS,
+    MAX_TASKS = 208,
+    PATIENCE_MS = 40000
+};
 
 static unsigned long seconds; /* of the long form, or 0 */
 
@@ -111,11 +116,11 @@ static void take_turns(unsigned me) {
             }
             /* Now and then with a deadline, which may pass in the same moment
              * in which the token comes. */
-            int result = weft_park(
-                storm_random(&(unsigned){(unsigned)p->turn}) % 4 == 0
-                    ? weft_now() + 20 * WEFT_US
-                    : WEFT_FOREVER,
-                "turn");
+            int result =
+                weft_park(storm_random(&(unsigned){(unsigned)p->turn}) % 4 == 0
+                              ? weft_now() + 20 * WEFT_US
+                              : WEFT_FOREVER,
+                          "turn");
             WEFT_CHECK(result == 0 || result == -ETIMEDOUT);
         }
         quit = !kind_goes_on(me);
@@ -214,17 +219,17 @@ static void *wait_to_be_cancelled(void *how) {
     int result = 0;
     while (!weft_cancelled()) {
         switch ((uintptr_t)how % 4) {
-        case 0:
-            result = weft_sleep_until(WEFT_FOREVER);
-            break;
-        case 1:
-            result = weft_park(WEFT_FOREVER, "to be cancelled");
-            break;
-        case 2:
-            result = weft_sleep(30 * WEFT_US);
-            break;
-        default:
-            STORM_CHECK();
+            case 0:
+                result = weft_sleep_until(WEFT_FOREVER);
+                break;
+            case 1:
+                result = weft_park(WEFT_FOREVER, "to be cancelled");
+                break;
+            case 2:
+                result = weft_sleep(30 * WEFT_US);
+                break;
+            default:
+                STORM_CHECK();
         }
         WEFT_CHECK(result == 0 || result == -ECANCELED);
     }
@@ -244,9 +249,8 @@ static void cancel_others(unsigned me) {
         WEFT_CHECK_OP(weft_spawn(&t, wait_to_be_cancelled, how, NULL), ==, 0);
         WEFT_CHECK_OP(weft_go(leave_alone, (void *)1000), ==, 0);
         if (storm_random(&seed) % 2 == 0) {
-            WEFT_CHECK_OP(
-                weft_join_until(t, NULL, weft_now() + 50 * WEFT_US), ==,
-                -ETIMEDOUT);
+            WEFT_CHECK_OP(weft_join_until(t, NULL, weft_now() + 50 * WEFT_US),
+                          ==, -ETIMEDOUT);
         }
         WEFT_CHECK_OP(weft_cancel(t), ==, 0);
         if (storm_random(&seed) % 4 == 0) {
@@ -272,10 +276,10 @@ static void pause_politely(unsigned me) {
 
 /* Pairs begin at an even index. */
 static void (*const kinds[KINDS])(unsigned) = {
-    read_raw,      write_raw,       take_turns,   take_turns,
-    use_malloc,    fail_and_look,   print_lines,  lock_twice,
-    hold_a_lock,   hold_a_lock,     grow_trees,   change_priority,
-    cancel_others, block_secretly,  block_openly, pause_politely,
+    read_raw,      write_raw,      take_turns,   take_turns,
+    use_malloc,    fail_and_look,  print_lines,  lock_twice,
+    hold_a_lock,   hold_a_lock,    grow_trees,   change_priority,
+    cancel_others, block_secretly, block_openly, pause_politely,
 };
 
 static void *take_part(void *index) {
@@ -305,8 +309,8 @@ static void run_all(void *ms) {
         char name[16];
         struct weft_task_options options = {.name = name};
         snprintf(name, sizeof name, "kind %u", (unsigned)i % KINDS);
-        WEFT_CHECK_OP(
-            weft_spawn(&tasks[i], take_part, (void *)i, &options), ==, 0);
+        WEFT_CHECK_OP(weft_spawn(&tasks[i], take_part, (void *)i, &options), ==,
+                      0);
     }
     WEFT_CHECK_OP(weft_sleep(*(unsigned *)ms * WEFT_MS), ==, 0);
     await_progress();

@@ -86,7 +86,8 @@ static void nor_with_more_workers_than_cores(void **state) {
     storm_run(4, 1000, run_pairs, NULL);
 }
 
-/* The same two, but each naps a little, so that workers go idle all the time. */
+/* The same two, but each naps a little, so that workers go idle all the time.
+ */
 static void *nap(void *arg) {
     for (int i = 0; i < 300; i++) {
         WEFT_CHECK_OP(weft_sleep((uint64_t)(i % 7) * 10 * WEFT_US), ==, 0);

@@ -6,8 +6,8 @@
  * - A gate is written by one thread at a time: the one it belongs to (or that
  *   runs the task it belongs to), and by the signal handler on that very
  *   thread. So plain loads and stores do, no read-modify-write, and the only
- *   reordering to forbid is the compiler's: a signal fence. (In cooperative
- * mode there is no handler; see weft_gate_defer() for who leaves notes then.)
+ *   reordering to forbid is the compiler's: a signal fence. (Cooperative mode
+ *   has no handler; see weft_gate_defer() for who leaves notes then.)
  * - Closing nests; the outermost opening reports a request that was deferred.
  *
  *     owner                           handler, on the same thread

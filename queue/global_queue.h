@@ -3,12 +3,12 @@
  * list under a lock. Pushing allocates nothing and cannot fail.
  *
  * Always true:
- *   1. `list` is touched under `lock` alone, for a constant number of steps; a
- *      batch out of the queue walks at most `max` links, find walks until it
- * has found.
- *   2. `length` is list.count, stored before the lock is let go. Readers
- * without the lock get a snapshot. A queue whose length reads 0 is not locked
- * by pop and pop_batch: an idle processor disturbs nobody by looking.
+ * - `list` is touched under `lock` alone, for a constant number of steps; a
+ *   batch out of the queue walks at most `max` links, find walks until it has
+ *   found.
+ * - `length` is list.count, stored before the lock is let go. Readers without
+ *   the lock get a snapshot. A queue whose length reads 0 is not locked by pop
+ *   and pop_batch: an idle processor disturbs nobody by looking.
  *
  * That look orders nothing. Who decides to sleep because the length reads 0
  * needs a fence against the pusher's; so needs the pusher that looks for

@@ -13,9 +13,11 @@
  *
  * The usual pattern, for a primitive with a struct weft_lock and a list:
  *   enter; lock; enqueue a node on this stack; unlock; leave;
- *   while (!granted) park;             waker: lock; pop node; task =
- * node->task; granted = true (release); unlock; unpark(task) The waker reads
- * node->task first: once `granted` is set, the node is gone. */
+ *   while (!granted) park;
+ * and of the waker:
+ *   lock; pop node; task = node->task; granted = true (release); unlock;
+ *   unpark(task).
+ * The waker reads node->task first: once `granted` is set, the node is gone. */
 #ifndef WEFT_SCHED_PARK_H_
 #define WEFT_SCHED_PARK_H_
 

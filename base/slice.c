@@ -6,6 +6,7 @@
 
 #include <sys/syscall.h>
 
+#include "weft/base/compiler.h"
 #include "weft/base/syscall.h"
 
 /* sched_setattr(2)'s own structure, which older libc headers lack. */
@@ -20,7 +21,7 @@ struct scheduling {
     uint64_t period;
 };
 
-bool weft_thread_slice(uint64_t ns) {
+WEFT_TEXT bool weft_thread_slice(uint64_t ns) {
 #if defined(SYS_sched_setattr) && defined(SYS_sched_getattr)
     struct scheduling how = {0};
     if (weft_syscall(SYS_sched_getattr, 0, (long)&how, sizeof(how), 0, 0, 0) !=

@@ -108,11 +108,7 @@ enum {
 };
 
 /* weft_worker.ended: has its thread left the runtime? */
-enum {
-    WEFT_ENDED_NOT,
-    WEFT_ENDED_TO_JOIN,
-    WEFT_ENDED_JOINED,
-};
+enum { WEFT_ENDED_NOT, WEFT_ENDED_TO_JOIN, WEFT_ENDED_JOINED };
 
 /* weft_runtime.poll_seat: who is to sleep in the poller */
 enum {
@@ -149,6 +145,7 @@ struct weft_worker {
     bool dead_pooled;
     struct weft_task *next; /* what the native loop runs next, or NULL */
     bool searching;         /* counted in idle.searching */
+    bool patient;           /* it has the slice of a hog's thread: share.c */
     uint32_t random;        /* xorshift state, never 0 */
 
     /* Under idle.lock. */
@@ -362,6 +359,7 @@ static inline void weft_task_become(struct weft_task *t,
 
 /* share.c; the clock is a parameter for tests */
 void weft_share_switch(struct weft_processor *p, bool hog, uint64_t now);
+void weft_share_thread(struct weft_worker *w, bool hog);
 bool weft_share_hog_due(struct weft_processor *p, uint64_t now);
 
 /* hogs.c */

@@ -22,6 +22,7 @@
 enum {
     IDLE_TICKS = 10,
     POLL_BATCH = 128,
+    TOGETHER = 200 * 1000, /* ns that a look waits for a timer; see poll() */
 };
 
 /* How often it looks while tasks run. */
@@ -34,15 +35,18 @@ static uint64_t tick_length(const struct weft_runtime *rt) {
     return tenth > 50 * WEFT_US ? tenth : 50 * WEFT_US;
 }
 
-/* Sleeps in the poller until `until`, and makes ready what comes. */
+/* Sleeps in the poller until `until`, and makes ready what comes. If a timer is
+ * due a little later, until then: nobody is in a hurry, and the kernel does not
+ * let a thread that has just run take the place of a hog's at once again. */
 static void poll(struct weft_runtime *rt, uint64_t until) {
     void *tasks[POLL_BATCH];
     atomic_store_explicit(&rt->monitor_until, until, memory_order_relaxed);
     /* Pairs with the fence in weft_poller_nudge(). */
     atomic_thread_fence(memory_order_seq_cst);
     uint64_t next = weft_timers_next(rt);
-    int count = weft_poller_wait(&rt->poller, next < until ? next : until,
-                                 tasks, POLL_BATCH);
+    bool timer = until != 0 && next < until + TOGETHER;
+    int count =
+        weft_poller_wait(&rt->poller, timer ? next : until, tasks, POLL_BATCH);
     atomic_store_explicit(&rt->monitor_until, 0, memory_order_relaxed);
     weft_ready_batch(tasks, count);
 }

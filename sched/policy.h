@@ -4,12 +4,12 @@
  *   policy    what it does                                      its place
  *   WAKE_UP   a task that becomes ready takes the place of one  watch.c,
  *             that has had its minimum slice                    weft_watch()
- *   POLL      the monitor sleeps in the poller while all        monitor.c,
+ *   POLL      the monitor sleeps in the poller while all        monitor.c
  *             processors are busy; else it looks once a tick
- * weft_monitor_tick() CLASSES   light tasks pass hogs, which keep a share; else
- * share.c, and they take turns, one by one                       hogs_first()
- * in pick.c SLICE     the kernel's slice of a worker is 0.1 ms; else threads.c,
- *             as it comes                                       thread_main()
+ *   CLASSES   light tasks pass hogs, which keep a share; else   share.c, and
+ *             they take turns, one by one                       pick.c
+ *   SLICE     the kernel's slices are long for threads of       share.c
+ *             hogs, short for others; else as they come
  *   PIN       who gets a processor from one that goes to sleep  ready.c,
  *             wakes on that one's CPU; else where the kernel    weft_processor_
  *             likes                                             give_here()

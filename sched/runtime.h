@@ -24,8 +24,9 @@ enum weft_policy {
                                    * processors are busy */
     WEFT_POLICY_CLASSES = 1
                           << 2, /* light tasks pass hogs, which keep a share */
-    WEFT_POLICY_SLICE = 1 << 3, /* short slices of the kernel for workers */
-    WEFT_POLICY_PIN = 1 << 4,   /* a processor is handed over on one CPU */
+    WEFT_POLICY_SLICE =
+        1 << 3,               /* the kernel's slices: hogs long, others short */
+    WEFT_POLICY_PIN = 1 << 4, /* a processor is handed over on one CPU */
     WEFT_POLICY_QUANTUM = 1 << 5, /* the quantum adapts to how many wait */
     WEFT_POLICY_QUIET = 1 << 6,   /* no tick where nobody waits */
     WEFT_POLICY_ALL = (1 << 7) - 1,

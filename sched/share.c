@@ -23,15 +23,27 @@
  * classes in place of many tasks. Rejected: a hog for every 64th pick; how much
  * that gives them depends on how long light tasks take.
  *
+ * The kernel has to play along: it keeps a thread that wakes waiting behind the
+ * one that runs as long as that one's deadline, the end of its slice, is the
+ * earlier, and has a look at that only at its tick, 4 ms later perhaps. The
+ * monitor, a light task's worker and the client of a server on this machine are
+ * to come first. So threads that run hogs have long slices, and the others
+ * short ones; their shares are the same. With short ones for all, the monitor
+ * woke to find the hog in the middle of a slice in 2 of 100 times, and was
+ * milliseconds late.
+ *
  * Always true: only the owner of a processor is here; the clock is read where a
  * slice of a hog begins or ends, and at every 16th pick while hogs wait. */
+#include "weft/base/slice.h"
 #include "weft/sched/core.h"
 
 enum {
     EARN = 4,
-    CREDIT_MAX = 700 * 1000, /* ns */
-    DEBT_MAX = 700 * 1000,   /* ns */
-    BURST = 350 * 1000,      /* ns */
+    CREDIT_MAX = 700 * 1000,      /* ns */
+    DEBT_MAX = 700 * 1000,        /* ns */
+    BURST = 350 * 1000,           /* ns */
+    LIGHT_SLICE = 100 * 1000,     /* ns; the kernel's least */
+    HOG_SLICE = 50 * 1000 * 1000, /* ns */
 };
 
 static void add_credit(struct weft_processor *p, int64_t ns) {
@@ -39,6 +51,15 @@ static void add_credit(struct weft_processor *p, int64_t ns) {
     p->credit = credit > CREDIT_MAX  ? CREDIT_MAX
                 : credit < -DEBT_MAX ? -DEBT_MAX
                                      : credit;
+}
+
+/* Tells the kernel what the calling thread, `w`, is about to run: see above. */
+WEFT_TEXT void weft_share_thread(struct weft_worker *w, bool hog) {
+    if (w->patient != hog &&
+        weft_policy_on(&w->runtime->config, WEFT_POLICY_SLICE)) {
+        w->patient = hog;
+        (void)weft_thread_slice(hog ? HOG_SLICE : LIGHT_SLICE);
+    }
 }
 
 /* A slice begins on `p`, and it or the last one is a hog's. */
@@ -50,6 +71,11 @@ WEFT_TEXT void weft_share_switch(struct weft_processor *p, bool hog,
     } else if (p->light_since != 0) {
         uint64_t spent = now - p->light_since;
         add_credit(p, spent < 2 * DEBT_MAX ? -(int64_t)spent : -2 * DEBT_MAX);
+    }
+    struct weft_worker *w =
+        atomic_load_explicit(&p->worker, memory_order_relaxed);
+    if (w != NULL) {
+        weft_share_thread(w, hog);
     }
     p->light_since = hog ? 0 : now;
     if (hog) {

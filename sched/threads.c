@@ -13,14 +13,12 @@
 #include "weft/arch/overflow.h"
 #include "weft/base/futex.h"
 #include "weft/base/print.h"
-#include "weft/base/slice.h"
 #include "weft/sched/core.h"
 
 enum {
     NATIVE_STACK = WEFT_ASAN || WEFT_TSAN ? 1 << 20 : 128 << 10,
     RETRY_AFTER = 10 * 1000 * 1000, /* ns, when no thread could be had */
     LINGER = 500 * 1000 * 1000,     /* ns that a spare too many waits */
-    SLICE = 100 * 1000,             /* ns of the kernel's; see thread_main() */
     MANY = 4,                       /* times the target is too many */
 };
 
@@ -59,11 +57,8 @@ static void *thread_main(void *worker) {
     char path[64];
     weft_thread_enter(&w->thread);
     pthread_setname_np(pthread_self(), "weft-worker");
-    /* A worker that is woken for a light task has to come before one that runs
-     * a hog; the kernel sees to it when their slices are short. */
-    if (weft_policy_on(&rt->config, WEFT_POLICY_SLICE)) {
-        (void)weft_thread_slice(SLICE);
-    }
+    w->patient = true;
+    weft_share_thread(w, false);
     weft_format(path, sizeof path, "/proc/self/task/%d/stat",
                 (int)w->thread.tid);
     w->stat_fd = open(path, O_RDONLY | O_CLOEXEC);

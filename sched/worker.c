@@ -340,6 +340,7 @@ static bool sleep_as_spare(struct weft_worker *w) {
 }
 
 static void become_spare(struct weft_worker *w) {
+    weft_share_thread(w, false); /* who knows what it is given next */
     atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
     atomic_store_explicit(&w->status, WEFT_WORKER_SPARE, memory_order_relaxed);
     weft_spare_push(w);

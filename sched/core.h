@@ -400,8 +400,6 @@ static inline void weft_task_forgive(struct weft_task *t) {
 }
 
 /* switch.c */
-struct weft_worker *weft_switch_away(struct weft_worker *w,
-                                     enum weft_after after);
 struct weft_worker *weft_switch_finish(void);
 void weft_task_begin(void *task);
 struct weft_worker *weft_yield_inside(struct weft_worker *w);

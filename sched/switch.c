@@ -121,12 +121,6 @@ static WEFT_ALWAYS_INLINE struct weft_worker *switch_to(struct weft_worker *w,
     return finish();
 }
 
-/* These two return the worker that the task is on afterwards. */
-WEFT_TEXT struct weft_worker *weft_switch_away(struct weft_worker *w,
-                                               enum weft_after after) {
-    return switch_to(w, weft_pick_quickly(weft_worker_processor(w)), after);
-}
-
 /* Alone, it looks at the poller at times. */
 static WEFT_NOINLINE WEFT_TEXT struct weft_task *pick_alone(
     struct weft_worker *w) {
@@ -136,6 +130,7 @@ static WEFT_NOINLINE WEFT_TEXT struct weft_task *pick_alone(
                : NULL;
 }
 
+/* Returns the worker that the task is on afterwards. */
 static WEFT_ALWAYS_INLINE struct weft_worker *yield_inside(
     struct weft_worker *w) {
     struct weft_task *n = weft_pick_quickly(weft_worker_processor(w));

@@ -82,8 +82,8 @@ static void preempt(struct weft_runtime *rt, struct weft_processor *p,
     }
     weft_signals_request(&w->thread, now);
     if (rt->config.preempt == WEFT_PREEMPT_COOPERATIVE) {
-        /* A note at a worker that sleeps would make every check slow. Pairs
-         * with the fences in sleep_as_spare() and poll_and_sleep(). */
+        /* A note at a worker that sleeps would make every check slow.
+         * Pairs with the fences in sleep_as_spare() and poll_and_sleep(). */
         atomic_thread_fence(memory_order_seq_cst);
         if (weft_worker_processor(w) != p) {
             weft_thread_take_asked(&w->thread);

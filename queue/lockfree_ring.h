@@ -328,19 +328,26 @@ static WEFT_ALWAYS_INLINE uint32_t weft_ring_claim(struct weft_ring *ring,
     }
 }
 
-/* Thief, step 3: the slots that were claimed are the owner's again. */
-static WEFT_ALWAYS_INLINE void weft_ring_give_back(struct weft_ring *ring,
-                                                   uint32_t first) {
-    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+/* Thief, step 3: the slots that were claimed are the owner's again. `word` is
+ * the head of a ring, of this kind or of block_ring.h. */
+static WEFT_ALWAYS_INLINE void weft_ring_head_give_back(_Atomic uint64_t *word,
+                                                        uint32_t first) {
+    uint64_t head = atomic_load_explicit(word, memory_order_relaxed);
     uint32_t real;
     do {
         WEFT_CHECK_OP(weft_ring_head_steal(head), ==, first);
-        real = weft_ring_head_real(head); /* the owner may have popped more */
+        real = weft_ring_head_real(head); /* the owner may have gone on */
         /* Release: pairs with the acquires in weft_ring_used() and
-         * weft_ring_take(): the owner writes the slots after we read them. */
+         * weft_ring_take(), or in weft_blocks_look() and weft_blocks_share():
+         * the owner writes the slots after we read them. */
     } while (!atomic_compare_exchange_weak_explicit(
-        &ring->head, &head, weft_ring_pack(real, real), memory_order_release,
+        word, &head, weft_ring_pack(real, real), memory_order_release,
         memory_order_relaxed));
+}
+
+static WEFT_ALWAYS_INLINE void weft_ring_give_back(struct weft_ring *ring,
+                                                   uint32_t first) {
+    weft_ring_head_give_back(&ring->head, first);
 }
 
 /* Takes half of the ring, `max` at most, to the end of *out. Returns how many.

@@ -4,7 +4,8 @@
 
 usage: tools/count_tests.py FILE.json EXIT_CODE
 
-Prints 'PASSED FAILED SKIPPED', three numbers. A test that was not built has
+Prints 'PASSED FAILED SKIPPED', three numbers, and on standard error the name of
+each that failed. A test that was not built has
 failed; one that a tag filter left out is not counted; where Bazel failed and no
 test says so (a broken BUILD file), that is one failure.
 """
@@ -31,6 +32,8 @@ def count(lines, exit_code):
         elif kind == "testSummary" and "testSummary" in event:
             status = event["testSummary"]["overallStatus"]
             tests[label] = "passed" if status == "PASSED" else "failed"
+    for label in sorted(t for t in tests if tests[t] == "failed"):
+        print(label, file=sys.stderr)
     totals = [sum(1 for t in tests.values() if t == what)
               for what in ("passed", "failed", "skipped")]
     if exit_code != 0 and totals[1] == 0:

@@ -45,13 +45,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weft/preempt/exceptions.h"
 #include "weft/preempt/signals.h"
 
 /* What belongs to an OS thread. Fixed after weft_migrate_thread_init(). */
 struct weft_migrate_thread {
     uintptr_t low, high; /* its own memory; low is 0 when it is not known */
     int *error;          /* its errno */
-    void *exceptions;    /* C++: __cxa_get_globals(), or NULL */
+    struct weft_exceptions *exceptions; /* as weft_exceptions_of_thread() */
 };
 
 /* The stack of the interrupted code and the mask that it should have. */
@@ -62,8 +63,7 @@ struct weft_migrate_stack {
 
 /* What travels with the code, kept on its stack; errno is in the interrupt. */
 struct weft_migrate_luggage {
-    void *caught;      /* C++ exceptions being handled */
-    unsigned uncaught; /* and thrown */
+    struct weft_exceptions exceptions;
 };
 
 /* Notes what text there is. Context: any thread, outside handlers, before the

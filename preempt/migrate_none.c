@@ -9,7 +9,8 @@ void weft_migrate_prepare(void) {
 }
 
 void weft_migrate_thread_init(struct weft_migrate_thread *self) {
-    *self = (struct weft_migrate_thread){0};
+    *self =
+        (struct weft_migrate_thread){.exceptions = weft_exceptions_of_thread()};
 }
 
 WEFT_TEXT bool weft_migrate_allowed(const struct weft_migrate_thread *self,

@@ -69,15 +69,6 @@ extern const char start_of_migratable[] __asm__("__start_weft_migratable")
 extern const char end_of_migratable[] __asm__("__stop_weft_migratable")
     __attribute__((weak, visibility("hidden")));
 
-/* Defined when the program is, or contains, C++. The start of the structure
- * is fixed by the Itanium C++ ABI (2.2.2). */
-struct exceptions {
-    void *caught;
-    unsigned uncaught;
-};
-extern struct exceptions *exceptions_of_thread(void) __asm__(
-    "__cxa_get_globals") __attribute__((weak));
-
 WEFT_TEXT static bool in_migratable(uintptr_t pc) {
     return pc >= (uintptr_t)start_of_migratable &&
            pc < (uintptr_t)end_of_migratable;
@@ -207,15 +198,7 @@ WEFT_TEXT bool weft_migrate_allowed(const struct weft_migrate_thread *self,
 WEFT_TEXT void weft_migrate_leave(const struct weft_migrate_thread *self,
                                   struct weft_interrupt *interrupt,
                                   struct weft_migrate_luggage *luggage) {
-    struct exceptions *exceptions = self->exceptions;
-    *luggage = (struct weft_migrate_luggage){0};
-    if (exceptions != NULL &&
-        (exceptions->caught != NULL || exceptions->uncaught != 0)) {
-        luggage->caught = exceptions->caught;
-        luggage->uncaught = exceptions->uncaught;
-        exceptions->caught = NULL;
-        exceptions->uncaught = 0;
-    }
+    weft_exceptions_take(self->exceptions, &luggage->exceptions);
     weft_signals_abandon(interrupt);
 }
 
@@ -224,11 +207,7 @@ WEFT_TEXT void weft_migrate_arrive(struct weft_thread *thread,
                                    struct weft_interrupt *interrupt,
                                    const struct weft_migrate_luggage *luggage) {
     ucontext_t *frame = interrupt->ucontext;
-    struct exceptions *exceptions = self->exceptions;
-    if (luggage->caught != NULL || luggage->uncaught != 0) {
-        exceptions->caught = luggage->caught;
-        exceptions->uncaught = luggage->uncaught;
-    }
+    weft_exceptions_put(self->exceptions, &luggage->exceptions);
     /* The kernel sets the alternate stack to what the frame says. */
     weft_syscall(SYS_sigaltstack, 0, (long)&frame->uc_stack, 0, 0, 0, 0);
     *self->error = interrupt->error;
@@ -268,10 +247,8 @@ void weft_migrate_thread_init(struct weft_migrate_thread *self) {
     pthread_attr_t attr;
     void *low;
     size_t size;
-    *self = (struct weft_migrate_thread){.error = &errno};
-    if (exceptions_of_thread != NULL) {
-        self->exceptions = exceptions_of_thread();
-    }
+    *self = (struct weft_migrate_thread){
+        .error = &errno, .exceptions = weft_exceptions_of_thread()};
     if (pthread_getattr_np(pthread_self(), &attr) != 0) {
         return;
     }

@@ -54,6 +54,7 @@
 #include "weft/base/check.h"
 #include "weft/base/compiler.h"
 #include "weft/base/lock.h"
+#include "weft/preempt/exceptions.h"
 #include "weft/preempt/gate.h"
 #include "weft/preempt/handover.h"
 #include "weft/preempt/migrate.h"
@@ -227,6 +228,7 @@ struct weft_runtime {
     bool can_retake;      /* membarrier is there */
     cpu_set_t cpus;       /* that the process may use */
     uint64_t kernel_mask; /* signals blocked in the workers' threads */
+    uint8_t keeps;        /* WEFT_KEEPS_... of each task */
 
     _Alignas(WEFT_CACHE_LINE) struct weft_records records;
     struct weft_poller poller;

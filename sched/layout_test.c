@@ -53,7 +53,7 @@ static void what_all_read_is_apart_from_what_locks_write(void **state) {
 static void what_is_fixed_is_apart_from_what_is_not(void **state) {
     (void)state;
     assert_int_equal(offsetof(struct weft_runtime, config), 0);
-    assert_true(LINE(weft_runtime, records) > LAST(weft_runtime, kernel_mask));
+    assert_true(LINE(weft_runtime, records) > LAST(weft_runtime, keeps));
     assert_true(LINE(weft_runtime, foreign_spawned) >
                 LAST(weft_runtime, stopped));
     assert_true(LINE(weft_runtime, stopping) > LAST(weft_runtime, last_poll));

@@ -31,8 +31,10 @@ enum {
 
 /* weft_task.keeps: what is not the next one's on its thread, as bits */
 enum {
-    WEFT_KEEPS_FP = 1,     /* its rounding mode and exception masks */
-    WEFT_KEEPS_THREAD = 2, /* the thread itself: see pin.c */
+    WEFT_KEEPS_FP = 1,         /* its rounding mode and exception masks */
+    WEFT_KEEPS_THREAD = 2,     /* the thread itself: see pin.c */
+    WEFT_KEEPS_EXCEPTIONS = 4, /* those in flight: all tasks, where there is
+                                * C++ */
 };
 
 /* weft_task.joiner, where it is not a task */

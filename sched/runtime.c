@@ -196,6 +196,7 @@ static int start(struct weft_runtime *rt, struct first *first) {
     static const struct weft_task_options options = {.name = "main"};
     struct weft_task *t;
     int error = weft_keep_install(rt);
+    rt->keeps = weft_exceptions_of_thread() != NULL ? WEFT_KEEPS_EXCEPTIONS : 0;
     weft_migrate_start(rt);
     if (error != 0) {
         return error;

@@ -52,7 +52,7 @@ static void set_up(struct weft_runtime *rt, struct weft_processor *p,
     t->bound = NULL;
     t->context.sp = NULL;
     weft_task_forgive(t);
-    t->keeps = options->keep_fp ? WEFT_KEEPS_FP : 0;
+    t->keeps = (uint8_t)(rt->keeps | (options->keep_fp ? WEFT_KEEPS_FP : 0));
     t->migratable = options->migratable;
     t->priority = (uint8_t)options->priority;
     t->creator = creator;

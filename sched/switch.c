@@ -94,17 +94,34 @@ static WEFT_ALWAYS_INLINE struct weft_context *aim_at(struct weft_worker *w,
     return &n->context;
 }
 
-/* The same for a task that keeps something. */
+/* Does `t`, which runs on `w`, keep something just now? */
+static WEFT_ALWAYS_INLINE bool keeps_something(const struct weft_worker *w,
+                                               const struct weft_task *t) {
+    return WEFT_UNLIKELY(t->keeps != 0) &&
+           (t->keeps != WEFT_KEEPS_EXCEPTIONS ||
+            weft_exceptions_any(w->own.exceptions));
+}
+
+/* As switch_to() for a task that keeps something. Exceptions stay on its stack
+ * while it is away, and go to whatever thread it is on then. */
 WEFT_NOINLINE WEFT_TEXT static struct weft_worker *switch_keeping(
     struct weft_worker *w, struct weft_task *n, enum weft_after after) {
     struct weft_task *t = weft_worker_task(w);
+    struct weft_exceptions exceptions;
     if ((t->keeps & WEFT_KEEPS_THREAD) != 0) {
         return weft_stay(w, n, after);
     }
+    weft_exceptions_take(w->own.exceptions, &exceptions);
     w->left = t;
     w->after = after;
-    weft_context_switch_fp(&t->context, aim_at(w, n));
-    return weft_switch_finish();
+    if ((t->keeps & WEFT_KEEPS_FP) != 0) {
+        weft_context_switch_fp(&t->context, aim_at(w, n));
+    } else {
+        weft_context_switch(&t->context, aim_at(w, n));
+    }
+    w = weft_switch_finish();
+    weft_exceptions_put(w->own.exceptions, &exceptions);
+    return w;
 }
 
 /* Leaves the running task for `n`. */
@@ -112,7 +129,7 @@ static WEFT_ALWAYS_INLINE struct weft_worker *switch_to(struct weft_worker *w,
                                                         struct weft_task *n,
                                                         enum weft_after after) {
     struct weft_task *t = weft_worker_task(w);
-    if (WEFT_UNLIKELY(t->keeps != 0)) {
+    if (keeps_something(w, t)) {
         return switch_keeping(w, n, after);
     }
     w->left = t;
@@ -173,6 +190,19 @@ static WEFT_ALWAYS_INLINE void run_body(struct weft_task *t) {
     }
 }
 
+/* `t` has ended: what it kept is not kept any more. Exceptions that it leaves
+ * (by a longjmp() out of a `catch`) are lost, and the next one's not. Returns
+ * what the switch has to keep. */
+WEFT_NOINLINE WEFT_TEXT static uint8_t end_keeping(struct weft_worker *w,
+                                                   struct weft_task *t) {
+    struct weft_exceptions left;
+    if ((t->keeps & WEFT_KEEPS_THREAD) != 0) {
+        weft_pin_ended(w, t);
+    }
+    weft_exceptions_take(w->own.exceptions, &left);
+    return t->keeps & WEFT_KEEPS_FP;
+}
+
 /* `t`, which runs, has ended: it is dead from here on, its joiner wakes, and
  * its record may be used again. What is left is the stack, on which this still
  * runs; the worker keeps it. The joiner is awake before a successor is picked,
@@ -185,10 +215,7 @@ static WEFT_ALWAYS_INLINE void run_body(struct weft_task *t) {
  * not return. */
 static struct weft_task *succeed(struct weft_worker *w, struct weft_task *t) {
     struct weft_processor *p = weft_worker_processor(w);
-    uint8_t keeps = t->keeps;
-    if (WEFT_UNLIKELY((keeps & WEFT_KEEPS_THREAD) != 0)) {
-        weft_pin_ended(w, t);
-    }
+    uint8_t keeps = keeps_something(w, t) ? end_keeping(w, t) : 0;
     w->dead_pooled = t->pooled;
     w->dead_stack = t->stack;
     weft_context_inherit(&w->dying, &t->context);

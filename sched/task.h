@@ -148,12 +148,12 @@ void *weft_blocking(void *(*fn)(void *), void *arg);
 
 /* Between the two the calling task stays on its OS thread when it waits, too,
  * and nobody else runs there: for code that belongs to a thread (windows, GL,
- * thread-locals kept across waits, a wait inside a C++ catch). They nest; the
- * task's end unpins it. While pinned it costs an OS thread, and each wait and
- * yield a hand-over between threads (microseconds). Returns 0; -EAGAIN when
- * (max_threads - workers - 1) / 2 tasks are pinned already; -EPERM outside a
- * task. Unpinning what is not pinned stops the program. Context: task (unpin
- * elsewhere: nothing); does not switch. */
+ * thread-locals kept across waits). They nest; the task's end unpins it. While
+ * pinned it costs an OS thread, and each wait and yield a hand-over between
+ * threads (microseconds). Returns 0; -EAGAIN when (max_threads - workers - 1) /
+ * 2 tasks are pinned already; -EPERM outside a task. Unpinning what is not
+ * pinned stops the program. Context: task (unpin elsewhere: nothing); does not
+ * switch. */
 int weft_pin_thread(void);
 void weft_unpin_thread(void);
 

@@ -13,6 +13,10 @@
 #include "weft/sched/runtime.h"
 #include "weft/sched/task.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Runs `fn(arg)` with `workers` workers and a quantum of `quantum_us`. Aborts
  * with a dump when it takes longer than 50 s. */
 void storm_run(unsigned workers, unsigned quantum_us, void (*fn)(void *),
@@ -56,5 +60,9 @@ void storm_check(void);
         if (!storm_has_signals()) \
             storm_check();        \
     } while (0)
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

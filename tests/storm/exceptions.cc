@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // C++ exceptions: thrown through frames with destructors, caught, thrown again,
-// carried by a pointer. What is being caught is the thread's, too.
+// carried by a pointer; and tasks that wait meanwhile. What is being caught is
+// the thread's for C++, and goes with the task.
 #include <exception>
 #include <stdexcept>
 #include <string>
 
 #include "tests/storm/kind.h"
 #include "weft/base/check.h"
+#include "weft/sched/task.h"
 
 namespace {
 
@@ -80,6 +82,42 @@ void ThrowAndCatch(struct storm_task *self) {
     WEFT_CHECK_OP(std::uncaught_exceptions(), ==, 0);
 }
 
+struct Waiting {
+    Waiting() = default;
+    ~Waiting() {
+        WEFT_CHECK_OP(std::uncaught_exceptions(), ==, 1);
+        weft_yield();
+        WEFT_CHECK_OP(std::uncaught_exceptions(), ==, 1);
+    }
+};
+
+void WaitAndCatch(struct storm_task *self) {
+    const uint64_t number = self->index + self->rounds;
+    try {
+        try {
+            Waiting waiting;
+            storm_work(200);
+            throw number;
+        } catch (uint64_t inner) {
+            WEFT_CHECK_OP(inner, ==, number);
+            storm_work(200);
+            if (self->rounds % 8 == 0) {
+                WEFT_CHECK_OP(weft_sleep(30 * WEFT_US), ==, 0);
+            } else {
+                weft_yield();
+            }
+            WEFT_CHECK_OP(inner, ==, number);
+            throw;
+        }
+    } catch (uint64_t outer) {
+        weft_yield();
+        WEFT_CHECK_OP(outer, ==, number);
+    }
+    WEFT_CHECK_OP(std::uncaught_exceptions(), ==, 0);
+    WEFT_CHECK(std::current_exception() == nullptr);
+}
+
 }  // namespace
 
 STORM_KIND(exceptions, ThrowAndCatch, nullptr, nullptr);
+STORM_KIND(exceptions_wait, WaitAndCatch, nullptr, nullptr);

@@ -36,6 +36,14 @@ int weft_testing_run(void (*body)(void *arg));
     }                                                       \
     static void name##_body(void *arg)
 
+/* For names that no other run has: where each test has a process namespace of
+ * its own, two have the same process id. */
+static inline unsigned long long a_number(void) {
+    unsigned long long number;
+    WEFT_CHECK_OP(getentropy(&number, sizeof(number)), ==, 0);
+    return number;
+}
+
 #define EXPECT(a, b) WEFT_CHECK_OP((long)(a), ==, (long)(b))
 
 /* Long enough that only something broken reaches it. */

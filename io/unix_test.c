@@ -11,12 +11,13 @@ static const char *name(const char *form) {
     static char text[WEFT_ADDRESS_TEXT];
     const char *folder = getenv("TEST_TMPDIR");
     if (form[0] == '@') {
-        snprintf(text, sizeof(text), "unix:@weft-%s-%d", form + 1, getpid());
+        snprintf(text, sizeof(text), "unix:@weft-%s-%llx", form + 1,
+                 a_number());
     } else {
         /* A test's own folder may have too long a name. */
-        snprintf(text, sizeof(text), "unix:%s/%s-%d",
+        snprintf(text, sizeof(text), "unix:%s/%s-%llx",
                  folder != NULL && strlen(folder) < 70 ? folder : "/tmp", form,
-                 getpid());
+                 a_number());
     }
     return text;
 }

@@ -42,7 +42,7 @@ int weft_threads_start(struct weft_runtime *rt);
 void weft_threads_want(struct weft_runtime *rt);
 uint64_t weft_threads_linger(struct weft_runtime *rt);
 uint32_t weft_threads_count(struct weft_runtime *rt);
-bool weft_threads_stop(struct weft_runtime *rt);
+bool weft_threads_stop(struct weft_runtime *rt, bool no_tasks);
 void weft_threads_free(struct weft_runtime *rt);
 
 #endif

@@ -251,8 +251,8 @@ static bool wait_for_tasks(struct weft_runtime *rt) {
 }
 
 /* True when nothing was left behind. */
-static bool stop(struct weft_runtime *rt) {
-    bool clean = weft_threads_stop(rt);
+static bool stop(struct weft_runtime *rt, bool no_tasks) {
+    bool clean = weft_threads_stop(rt, no_tasks);
     weft_poller_kick(&rt->poller);
     weft_timer_kick(&rt->monitor);
     weft_timer_stop(&rt->monitor);
@@ -296,7 +296,7 @@ int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg) {
         struct first first = {fn, arg, rt};
         error = start(rt, &first);
         bool all = error == 0 ? wait_for_tasks(rt) : weft_tasks_all_ended(rt);
-        bool clean = stop(rt);
+        bool clean = stop(rt, all);
         see_visitors_off();
         if (clean) {
             weft_threads_free(rt);

@@ -106,7 +106,8 @@ static void is_reported(void (*fn)(void *), const char *line, const char *task,
 static void is_not_reported(void (*fn)(void *)) {
     for (unsigned i = 0; i < TIMES; i++) {
         char said[8192];
-        struct weft_config config = {.workers = 1 + i % 2};
+        struct weft_config config = {.workers = 1 + i % 2,
+                                     .shutdown_grace_ns = PATIENCE_S * WEFT_S};
         int status = in_child(&config, fn, said, sizeof said);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
             fail_msg("status %x, said: %s", (unsigned)status, said);

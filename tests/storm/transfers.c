@@ -25,6 +25,14 @@
 
 enum { NAP_US = 100, LENGTH = 200000, PIECE = 30000 };
 
+/* For names that no other run has, and no task: two runs have the same process
+ * id where each has a namespace of its own. */
+static unsigned long long a_number(void) {
+    unsigned long long number;
+    WEFT_CHECK_OP(getentropy(&number, sizeof number), ==, 0);
+    return number;
+}
+
 static unsigned char byte_at(size_t offset) {
     return (unsigned char)(offset * 7 + offset / 251);
 }
@@ -116,8 +124,7 @@ static void accept_one(struct storm_task *self) {
     struct timeval limit = {.tv_sec = 60};
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     snprintf(address.sun_path + 1, sizeof address.sun_path - 1,
-             "weft_storm_%d_%u_%llu", (int)getpid(), self->index,
-             (unsigned long long)self->rounds);
+             "weft_storm_%llx", a_number());
     WEFT_CHECK_OP(listener, >=, 0);
     if (self->rounds % 2 == 0) {
         setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
@@ -213,9 +220,8 @@ static void *write_line_into(void *path) {
 
 static void read_fifo(struct storm_task *self) {
     char path[64], line[16];
-    snprintf(path, sizeof path, "/tmp/weft_storm_%d_%u", (int)getpid(),
-             self->index);
-    unlink(path);
+    (void)self;
+    snprintf(path, sizeof path, "/tmp/weft_storm_%llx", a_number());
     WEFT_CHECK_OP(mkfifo(path, 0600), ==, 0);
     struct weft_task *writer = start(write_line_into, path);
     FILE *in = fopen(path, "re");
@@ -294,9 +300,8 @@ static _Atomic uint64_t first,
     second; /* as the sanitizers know no file locks */
 
 static bool make_lock_file(void) {
-    snprintf(lock_path, sizeof lock_path, "/tmp/weft_storm_%d_lock",
-             (int)getpid());
-    unlink(lock_path); /* of a run that was broken off */
+    snprintf(lock_path, sizeof lock_path, "/tmp/weft_storm_%llx_lock",
+             a_number());
     int fd = open(lock_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     atomic_store_explicit(&first, 0, memory_order_relaxed);
     atomic_store_explicit(&second, 0, memory_order_relaxed);

@@ -93,11 +93,18 @@ static void *runs_late(void *arg) {
                                                  WEFT_FOREVER - 1);
 }
 
+static bool has_runner(void) {
+    weft_wait_list_enter(&once.waiters);
+    bool has = once.runner != NULL;
+    weft_wait_list_leave(&once.waiters);
+    return has;
+}
+
 static void waiting(void *arg) {
     begin(0);
     atomic_store_explicit(&go_on, false, memory_order_relaxed);
     struct weft_task *runner = weft_test_spawn(runs_slowly, (void *)-7);
-    while (once.runner == NULL) {
+    while (!has_runner()) {
         weft_yield();
     }
     struct weft_task *first = weft_test_spawn(runs_late, NULL);
@@ -129,7 +136,7 @@ static void many(void *arg) {
     begin(0);
     atomic_store_explicit(&go_on, false, memory_order_relaxed);
     struct weft_task *runner = weft_test_spawn(runs_slowly, NULL);
-    while (once.runner == NULL) {
+    while (!has_runner()) {
         weft_yield();
     }
     made = 42; /* what is_slow() would do */
@@ -163,7 +170,7 @@ static void foreign(void *arg) {
     begin(0);
     atomic_store_explicit(&go_on, false, memory_order_relaxed);
     struct weft_task *runner = weft_test_spawn(runs_slowly, (void *)-1);
-    while (once.runner == NULL) {
+    while (!has_runner()) {
         weft_yield();
     }
     struct weft_task *task = weft_test_spawn(goes_outside, NULL);

@@ -311,7 +311,7 @@ static void both(void *arg) {
     send_case(&call, ch[0], 1);
     recv_case(&call, ch[0]);
     struct weft_task *task = start(&call);
-    WEFT_CHECK_OP(ch[0]->waiters.count, ==, 2u);
+    weft_test_await_count(&ch[0]->waiters, 2);
     struct call second = {.n = 0};
     send_case(&second, ch[0], 2);
     /* The first takes it, and is gone from the list as a sender too. */

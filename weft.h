@@ -3,6 +3,7 @@
  *
  *   sched/runtime.h   weft_run(), configuration, counters
  *   sched/task.h      tasks: start, join, cancel, sleep, yield
+ *   sched/virtual_clock.h  time that jumps when all wait, for tests
  *   sync/             mutex, rwlock, condition, semaphore, wait group, channel,
  *                     select, event, once, barrier, ticker, scope, task-local
  *                     values
@@ -27,6 +28,7 @@
 #include "weft/io/writer.h"
 #include "weft/sched/runtime.h"
 #include "weft/sched/task.h"
+#include "weft/sched/virtual_clock.h"
 #include "weft/sync/barrier.h"
 #include "weft/sync/channel.h"
 #include "weft/sync/condition.h"

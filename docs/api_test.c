@@ -23,6 +23,7 @@ int example_join_until(void);
 long example_cancel(void);
 long example_check(long n);
 int example_sleep(int rounds);
+int example_virtual_clock(void);
 void example_preempt_disable(long amount);
 long example_blocking(const char *path);
 int example_pin_thread(void);
@@ -167,6 +168,10 @@ static void the_first_example_returns_42(void **state) {
     assert_int_equal(example_run(), 42);
 }
 
+static void a_day_has_24_hours_and_passes_at_once(void **state) {
+    assert_int_equal(example_virtual_clock(), 24);
+}
+
 static void examples_of_tasks_do_what_they_say(void **state) {
     assert_int_equal(weft_run(NULL, use_tasks, NULL), 0);
 }
@@ -207,6 +212,7 @@ static void examples_of_queues_do_what_they_say(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_example_returns_42),
+        cmocka_unit_test(a_day_has_24_hours_and_passes_at_once),
         cmocka_unit_test(examples_of_tasks_do_what_they_say),
         cmocka_unit_test(examples_of_sync_do_what_they_say),
         cmocka_unit_test(examples_of_io_do_what_they_say),

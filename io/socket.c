@@ -146,7 +146,7 @@ static int back_off(uint64_t *pause, uint64_t deadline) {
     if (weft_self() == NULL) {
         return -EPERM;
     }
-    uint64_t until = weft_clock_after(weft_clock_now(), *pause);
+    uint64_t until = weft_clock_after(weft_now(), *pause);
     int error = weft_park(until < deadline ? until : deadline,
                           "room in a Unix socket's backlog");
     if (error == -ETIMEDOUT && until < deadline) {

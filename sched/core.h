@@ -31,7 +31,7 @@
  *   pin.c      tasks that keep their thread while they wait
  *   watch.c    quanta, wake-up preemption, blocked workers
  *   monitor.c  forgotten polling and timers
- *   timers.c   sleeping, deadlines
+ *   timers.c   sleeping, deadlines; virtual_clock.c: a clock for tests
  *   spawn.c    birth, join, detach, cancel
  *   birth.c    records and stacks for tasks, and who keeps them
  *   threads.c  making OS threads, ahead of need
@@ -66,6 +66,7 @@
 #include "weft/queue/node.h"
 #include "weft/sched/birth.h"
 #include "weft/sched/brood.h"
+#include "weft/sched/clock_inside.h"
 #include "weft/sched/dead.h"
 #include "weft/sched/park.h"
 #include "weft/sched/policy.h"
@@ -229,6 +230,7 @@ struct weft_runtime {
     cpu_set_t cpus;       /* that the process may use */
     uint64_t kernel_mask; /* signals blocked in the workers' threads */
     uint8_t keeps;        /* WEFT_KEEPS_... of each task */
+    struct weft_virtual_clock clock;
 
     _Alignas(WEFT_CACHE_LINE) struct weft_records records;
     struct weft_poller poller;
@@ -285,8 +287,7 @@ struct weft_runtime {
 struct weft_runtime *weft_runtime_borrow(struct weft_worker *w);
 void weft_runtime_return(struct weft_worker *w);
 
-/* --- inside the runtime ----------------------------------------------------
- */
+/* --- inside the runtime --- */
 
 /* keep.c: the processor was taken while the caller was outside. */
 void weft_worker_regain(struct weft_worker *w);
@@ -413,6 +414,7 @@ struct weft_worker *weft_switch_from_handler(struct weft_worker *w,
 void weft_ready(struct weft_runtime *rt, struct weft_worker *w,
                 struct weft_task *t);
 void weft_ready_behind(struct weft_worker *w, struct weft_task *t);
+void weft_unpark_behind_all(struct weft_runtime *rt, struct weft_task *t);
 void weft_wake(struct weft_runtime *rt);
 void weft_processor_hand_off(struct weft_runtime *rt, struct weft_processor *p);
 void weft_spare_push(struct weft_worker *w);

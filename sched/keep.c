@@ -195,13 +195,19 @@ static uint32_t await_answer(struct weft_worker *w) {
     return retake;
 }
 
+/* Its task is on a processor again, or in a queue; not before, or the clock
+ * might jump over it. Release: pairs with the acquire in is_still()
+ * (virtual_clock.c). */
+static void stray_no_longer(struct weft_runtime *rt) {
+    atomic_fetch_sub_explicit(&rt->strays, 1, memory_order_release);
+}
+
 WEFT_TEXT void weft_worker_regain(struct weft_worker *w) {
     struct weft_runtime *rt = w->runtime;
     if (await_answer(w) != WEFT_RETAKE_TAKEN) {
         return;
     }
     atomic_store_explicit(&w->retake, WEFT_RETAKE_NONE, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&rt->strays, 1, memory_order_relaxed);
     struct weft_task *t = weft_worker_task(w);
     struct weft_processor *p =
         atomic_load_explicit(&rt->stopped, memory_order_relaxed)
@@ -209,12 +215,14 @@ WEFT_TEXT void weft_worker_regain(struct weft_worker *w) {
             : weft_idle_pop(rt);
     if (p != NULL) {
         weft_processor_take(w, p);
+        stray_no_longer(rt);
         weft_slice_begin(p, t);
         return;
     }
     weft_bind(w, t);
     weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_RUNNABLE);
     weft_push_global(rt, t);
+    stray_no_longer(rt);
     weft_wake(rt);
     weft_sleep_with_task(w, t);
 }

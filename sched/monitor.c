@@ -18,6 +18,7 @@
  * Always true: it takes no libc lock and creates no thread; it signals no
  * thread that sleeps in the kernel. */
 #include "weft/sched/core.h"
+#include "weft/sched/virtual_clock.h"
 
 enum {
     IDLE_TICKS = 10,
@@ -147,10 +148,8 @@ uint64_t weft_monitor_tick(void *runtime, uint64_t now) {
     struct weft_runtime *rt = runtime;
     struct weft_look look = {.now = now, .tick = tick_length(rt)};
     do {
-        if (weft_timers_next(rt) <= look.now) {
-            /* First, so that the look below sees whom they woke. */
-            weft_timers_run(rt, look.now);
-        }
+        /* First, so that the look below sees whom they woke. */
+        weft_timers_due(rt, look.now);
         uint64_t next = watch_all(rt, &look);
         if (atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) ==
             rt->processor_count) {
@@ -165,7 +164,9 @@ uint64_t weft_monitor_tick(void *runtime, uint64_t now) {
             !weft_policy_on(&rt->config, WEFT_POLICY_POLL)) {
             if (look.now >= rt->last_poll + look.tick) {
                 rt->last_poll = look.now;
+                weft_clock_hold(); /* tasks pass through this thread's hands */
                 stand_in(rt, 0);
+                weft_clock_release();
             }
             return next;
         }

@@ -361,6 +361,14 @@ WEFT_TEXT void weft_unpark(struct weft_task *t) {
     }
 }
 
+/* As weft_unpark(), into the queue that all share, whoever the caller is: tasks
+ * that are woken one after the other run in that order. Any thread in the
+ * runtime. */
+WEFT_TEXT void weft_unpark_behind_all(struct weft_runtime *rt,
+                                      struct weft_task *t) {
+    give_token(rt, NULL, t);
+}
+
 /* Gives `p`, whose worker lets go of it, to whom it is of use: the caller owns
  * it no longer. */
 WEFT_TEXT void weft_processor_hand_off(struct weft_runtime *rt,
@@ -396,9 +404,11 @@ WEFT_TEXT void weft_processor_hand_off(struct weft_runtime *rt,
         weft_global_push_batch(&rt->global, &all);
     }
     weft_idle_push(p);
-    /* As in go_idle() (worker.c): pairs with the fence in weft_wake(). */
+    /* As in go_idle() (worker.c): pairs with the fence in weft_wake(), and with
+     * that in poll_and_sleep(). */
     atomic_thread_fence(memory_order_seq_cst);
     if (weft_anything_waiting(rt)) {
         weft_wake(rt);
     }
+    weft_clock_quieter(rt);
 }

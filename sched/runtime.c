@@ -67,10 +67,15 @@ static int settle(struct weft_config *c, const struct weft_config *asked) {
     if (c->min_slice_ns > c->quantum_ns) {
         c->min_slice_ns = c->quantum_ns;
     }
+    if (c->clock == WEFT_CLOCK_VIRTUAL) {
+        /* There is no time until which the monitor could sleep there. */
+        c->policies_off |= WEFT_POLICY_POLL;
+    }
     bool good =
         c->workers <= WEFT_MAX_PROCESSORS && c->max_threads >= c->workers + 2 &&
         c->max_threads <= WEFT_MAX_WORKERS &&
         (unsigned)c->deadlock <= WEFT_DEADLOCK_IGNORE &&
+        (unsigned)c->clock <= WEFT_CLOCK_VIRTUAL &&
         c->quantum_ns >= 20 * WEFT_US && c->quantum_ns <= 10 * WEFT_S &&
         (c->policies_off & ~(unsigned)WEFT_POLICY_ALL) == 0 &&
         c->stack_size >= weft_stack_min_size() && c->stack_size <= (64U << 20);
@@ -156,6 +161,7 @@ static int new_runtime(const struct weft_config *config,
     }
     memset(rt, 0, sizeof *rt);
     rt->config = settled;
+    weft_clock_init(rt);
     rt->processor_count = settled.workers;
     rt->hog_check = weft_policy_on(&settled, WEFT_POLICY_CLASSES)
                         ? WEFT_HOG_CHECK - 1

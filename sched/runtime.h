@@ -40,6 +40,14 @@ enum weft_deadlock {
                            * of, as a signal handler that makes a thread */
 };
 
+/* The clock of weft_now(), of sleeps and of deadlines. */
+enum weft_clock {
+    WEFT_CLOCK_REAL,    /* CLOCK_MONOTONIC */
+    WEFT_CLOCK_VIRTUAL, /* stands still while anything runs, and jumps to the
+                         * next deadline when all wait: for tests; see
+                         * weft/sched/virtual_clock.h */
+};
+
 /* All fields may be 0, which means the default. */
 struct weft_config {
     unsigned workers;      /* processors, 1 to 256; 0: the CPUs that the process
@@ -62,6 +70,7 @@ struct weft_config {
                                  * end after they were cancelled; 0: 1 s */
     enum weft_deadlock deadlock; /* 0: reported; never while the process has a
                                   * thread that is not weft's */
+    enum weft_clock clock;       /* 0: the real one */
 };
 
 /* Runs `fn(arg)` as the first task, with `config` (NULL: all defaults), on OS

@@ -129,7 +129,8 @@ static inline void weft_check(void) {
 int weft_sleep(uint64_t ns);
 int weft_sleep_until(uint64_t deadline);
 
-/* Now, in nanoseconds on CLOCK_MONOTONIC. Context: anywhere. */
+/* Now, in nanoseconds on CLOCK_MONOTONIC; in a task of a runtime that was
+ * started with WEFT_CLOCK_VIRTUAL, on that clock. Context: anywhere. */
 uint64_t weft_now(void);
 
 /* Between the two the calling task is not interrupted: for a few lines that

@@ -81,16 +81,17 @@ int weft_sleep_until(uint64_t deadline) {
         return 0;
     }
     int result = weft_cancelled() ? -ECANCELED : 0;
-    while (result == 0 && weft_clock_now() < deadline) {
+    while (result == 0 && weft_now() < deadline) {
         result = weft_park(deadline, "sleep");
     }
     return result == -ETIMEDOUT ? 0 : result;
 }
 
 int weft_sleep(uint64_t ns) {
-    return weft_sleep_until(weft_clock_after(weft_clock_now(), ns));
+    return weft_sleep_until(weft_clock_after(weft_now(), ns));
 }
 
 uint64_t weft_now(void) {
-    return weft_clock_now();
+    const struct weft_worker *w = (const void *)weft_thread_self();
+    return w == NULL ? weft_clock_now() : weft_clock_read(&w->runtime->clock);
 }

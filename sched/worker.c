@@ -55,6 +55,10 @@ WEFT_TEXT uint64_t weft_timers_next(struct weft_runtime *rt) {
 
 /* A timer at `deadline` is in its heap: does somebody sleep past it? */
 WEFT_TEXT void weft_poller_nudge(struct weft_runtime *rt, uint64_t deadline) {
+    if (weft_clock_is_virtual(&rt->clock)) {
+        weft_timers_due(rt, 0); /* nobody sleeps past it, but it may be over */
+        return;
+    }
     /* Pairs with the fences in poll_and_sleep(), see the columns above, and in
      * poll() (monitor.c). */
     atomic_thread_fence(memory_order_seq_cst);
@@ -86,7 +90,7 @@ WEFT_TEXT int weft_look_around(struct weft_worker *w) {
         weft_ready_batch(tasks, count);
     }
     if (weft_timers_next(rt) != WEFT_FOREVER) {
-        count += weft_timers_run(rt, weft_clock_now());
+        count += weft_timers_due(rt, weft_clock_now());
     }
     return count;
 }
@@ -189,6 +193,7 @@ static bool poll_and_sleep(struct weft_worker *w) {
     void *tasks[POLL_BATCH];
     bool regained = false;
     if (!take_seat(rt)) {
+        weft_clock_quieter(rt);
         return false;
     }
     atomic_store_explicit(&w->status, WEFT_WORKER_POLLING,
@@ -197,8 +202,10 @@ static bool poll_and_sleep(struct weft_worker *w) {
     for (;;) {
         uint64_t until = weft_timers_next(rt);
         weft_dead_round(&rt->dead);
+        bool jumps = weft_clock_is_virtual(&rt->clock);
         atomic_store_explicit(&rt->poll_until, until, memory_order_relaxed);
-        /* Pairs with the fences in weft_poller_nudge() and weft_wake(). */
+        /* Pairs with the fences in weft_poller_nudge() and weft_wake(), and
+         * with those before weft_clock_quieter(). */
         atomic_thread_fence(memory_order_seq_cst);
         weft_thread_take_asked(&w->thread);
         uint64_t again = weft_timers_next(rt);
@@ -206,10 +213,13 @@ static bool poll_and_sleep(struct weft_worker *w) {
         int count = 0;
         if (!weft_anything_waiting(rt) &&
             !atomic_load_explicit(&rt->stopped, memory_order_relaxed)) {
-            count = weft_poller_wait(&rt->poller, until, tasks, POLL_BATCH);
+            count =
+                jumps ? weft_clock_wait(rt, &until, tasks, POLL_BATCH)
+                      : weft_poller_wait(&rt->poller, until, tasks, POLL_BATCH);
         }
         atomic_store_explicit(&rt->poll_until, 0, memory_order_relaxed);
-        bool due = until != WEFT_FOREVER && weft_clock_now() >= until;
+        bool due =
+            until != WEFT_FOREVER && weft_clock_read(&rt->clock) >= until;
         if (count > 0 || due || weft_anything_waiting(rt)) {
             struct weft_processor *p = weft_idle_pop(rt);
             if (p != NULL) {
@@ -218,7 +228,7 @@ static bool poll_and_sleep(struct weft_worker *w) {
             }
             weft_ready_batch(tasks, count);
             if (due) {
-                weft_timers_run(rt, weft_clock_now());
+                weft_timers_due(rt, weft_clock_now());
             }
             break;
         }

@@ -23,12 +23,12 @@ void weft_ticker_init(struct weft_ticker *t, uint64_t period) {
     }
     *t = (struct weft_ticker){
         .period = period,
-        .next = weft_clock_after(weft_clock_now(), period),
+        .next = weft_clock_after(weft_now(), period),
     };
 }
 
 int weft_ticker_try_wait(struct weft_ticker *t) {
-    uint64_t now = weft_clock_now();
+    uint64_t now = weft_now();
     if (now < t->next) {
         return -EAGAIN;
     }

@@ -132,7 +132,7 @@ WEFT_TEXT void weft_record_give(struct weft_runtime *rt,
         weft_records_give(&rt->records, &one);
         return;
     }
-    if (WEFT_UNLIKELY(p->free_tasks.count >= WEFT_TASK_CACHE)) {
+    if (p->free_tasks.count >= WEFT_TASK_CACHE) {
         spill(rt, p);
     }
     weft_batch_push_front(&p->free_tasks, &t->node);

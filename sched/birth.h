@@ -18,7 +18,6 @@ struct weft_runtime;
 struct weft_worker;
 
 /* spawn.c */
-void weft_task_ended(struct weft_worker *w, struct weft_task *t);
 void weft_cancel_all(struct weft_runtime *rt);
 bool weft_tasks_all_ended(struct weft_runtime *rt);
 

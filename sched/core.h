@@ -345,16 +345,16 @@ static inline struct weft_task *weft_node_task(struct weft_node *node) {
 }
 
 /* A counter that one thread writes and others read. */
-static inline void weft_count(_Atomic uint64_t *counter) {
+static WEFT_ALWAYS_INLINE void weft_count(_Atomic uint64_t *counter) {
     atomic_store_explicit(
         counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
         memory_order_relaxed);
 }
 
 /* Moves a task from one state to the next; only the agreed ones. */
-static inline void weft_task_become(struct weft_task *t,
-                                    enum weft_task_state from,
-                                    enum weft_task_state to) {
+static WEFT_ALWAYS_INLINE void weft_task_become(struct weft_task *t,
+                                                enum weft_task_state from,
+                                                enum weft_task_state to) {
     WEFT_CHECK_OP(atomic_load_explicit(&t->state, memory_order_relaxed), ==,
                   (uint32_t)from);
     atomic_store_explicit(&t->state, (uint8_t)to, memory_order_relaxed);
@@ -373,8 +373,8 @@ struct weft_task *weft_hogs_next(struct weft_processor *p);
 /* A slice of `t` begins on `p`. Where hogs are involved, which cost
  * microseconds to take up again, the clock is read; other tasks are too quick
  * for that. Owner. */
-static inline void weft_slice_begin(struct weft_processor *p,
-                                    const struct weft_task *t) {
+static WEFT_ALWAYS_INLINE void weft_slice_begin(struct weft_processor *p,
+                                                const struct weft_task *t) {
     if (WEFT_UNLIKELY(t->hog || atomic_load_explicit(
                                     &p->began, memory_order_relaxed) != 0)) {
         weft_share_switch(p, t->hog, weft_clock_now());

@@ -30,8 +30,6 @@ enum {
     GLOBAL_INTERVAL = 61,
     HOG_INTERVAL = 1024,
     HIGH_INTERVAL = 8,
-    LOCAL_INTERVAL = 4,         /* in the brood's time */
-    OLDEST_CHECK = 64,          /* one off: the brood is first then */
     OLDEST_AFTER = 1000 * 1000, /* ns */
     SLOT_STREAK_TREE = 16, /* a parent whose child has ended is in the slot */
     GLOBAL_SHARE = 128,
@@ -69,7 +67,7 @@ static struct weft_task *pop_share(struct weft_processor *p) {
  * picks, the tree would soon stand there whole. */
 static bool oldest_due(struct weft_processor *p) {
     uint64_t now;
-    if (WEFT_LIKELY(p->picks % OLDEST_CHECK != 1) ||
+    if (WEFT_LIKELY(p->picks % WEFT_OLDEST_CHECK != 1) ||
         (now = weft_clock_now()) < p->oldest_after) {
         return false;
     }
@@ -90,7 +88,7 @@ static struct weft_task *take_own(struct weft_processor *p) {
     if (WEFT_LIKELY(!p->newest_first)) {
         return weft_node_task(weft_local_pop(&p->queue));
     }
-    if ((p->picks % LOCAL_INTERVAL != 0 && (t = take_brood(p)) != NULL) ||
+    if ((p->picks % WEFT_LOCAL_INTERVAL != 0 && (t = take_brood(p)) != NULL) ||
         (t = weft_node_task(weft_local_pop(&p->queue))) != NULL ||
         (t = take_brood(p)) != NULL) {
         return t;

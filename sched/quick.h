@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* From one task to the next, the usual way: the parts of pick.c and ready.c
- * that are inlined where tasks yield, wait and wake. Part of core.h's target.
+/* From one task to the next, the usual way: the parts of pick.c, ready.c and
+ * birth.c that are inlined where tasks are made, yield, wait, wake and end.
+ * Part of core.h's target.
  *
  * Nearly every pick is one of two: the slot, or the oldest of the local queue.
  * So weft_pick() (pick.c), which looks at everything, says until which pick
@@ -20,6 +21,9 @@
 
 enum {
     WEFT_SLOT_STREAK = 3, /* Tokio's worker has the same bound */
+    /* In the brood's time: */
+    WEFT_LOCAL_INTERVAL = 4, /* one pick in so many is the local queue's */
+    WEFT_OLDEST_CHECK = 64,  /* one off: the brood is first then */
 };
 
 /* Empties the slot of `p`. */
@@ -63,6 +67,46 @@ static WEFT_ALWAYS_INLINE void weft_fetch_ahead(struct weft_processor *p) {
 #else
     (void)p;
 #endif
+}
+
+/* The next of the two queues of `p`, if that is the usual one of them. */
+static WEFT_ALWAYS_INLINE struct weft_node *weft_take_quickly(
+    struct weft_processor *p, uint32_t pick) {
+    struct weft_node *node;
+    if (!p->newest_first) {
+        node = weft_local_pop(&p->queue);
+        weft_fetch_ahead(p);
+        return node;
+    }
+    if (pick % WEFT_OLDEST_CHECK == 1 || (pick % WEFT_LOCAL_INTERVAL == 0 &&
+                                          weft_local_length(&p->queue) != 0)) {
+        return NULL;
+    }
+    return p->queue.alone ? weft_brood_pop_newest_alone(&p->brood)
+                          : weft_brood_pop_newest(&p->brood);
+}
+
+/* As weft_pick(), for one that has ended: in a brood's time, too. */
+static WEFT_ALWAYS_INLINE struct weft_task *weft_pick_after_end(
+    struct weft_processor *p) {
+    struct weft_runtime *rt = p->runtime;
+    uint32_t picks = p->picks + 1;
+    struct weft_task *t = NULL;
+    if (WEFT_UNLIKELY((int32_t)(p->look_at - picks) <= 0 ||
+                      weft_global_length(&rt->high) > 0 ||
+                      weft_reserve_is_low(rt))) {
+        return weft_pick(p);
+    }
+    if (p->slot_streak < WEFT_SLOT_STREAK && (t = weft_slot_take(p)) != NULL) {
+        p->slot_streak++;
+    } else if (atomic_load_explicit(&p->slot, memory_order_relaxed) == NULL &&
+               (t = weft_node_task(weft_take_quickly(p, picks))) != NULL) {
+        p->slot_streak = 0;
+    } else {
+        return weft_pick(p);
+    }
+    p->picks = picks;
+    return t;
 }
 
 /* As weft_pick(). */
@@ -115,6 +159,87 @@ static WEFT_ALWAYS_INLINE void weft_ready_behind_quickly(struct weft_worker *w,
     } else if (!p->queue.alone) {
         weft_wake(w->runtime);
     }
+}
+
+/* ready.c: into the queue of `p` itself. Owner. */
+void weft_push_local(struct weft_processor *p, struct weft_task *t);
+
+/* Has it not begun yet, and will somebody wait for its end? */
+static WEFT_ALWAYS_INLINE bool weft_task_is_child(const struct weft_task *t) {
+    return weft_task_is_fresh(t) &&
+           atomic_load_explicit(&t->joiner, memory_order_relaxed) !=
+               WEFT_JOIN_DETACHED;
+}
+
+/* As weft_ready(), for a task of normal priority that has just been made. */
+static WEFT_ALWAYS_INLINE void weft_ready_new(struct weft_processor *p,
+                                              struct weft_task *t) {
+    struct weft_task *old = weft_slot_take(p);
+    weft_slot_put(p, t);
+    if (WEFT_UNLIKELY(old == NULL)) {
+        return;
+    }
+    if (WEFT_UNLIKELY(
+            !(p->newest_first && weft_task_is_child(old)
+                  ? weft_brood_push(&p->brood, &old->node)
+                  : weft_local_push_quickly(&p->queue, &old->node)))) {
+        weft_push_local(p, old);
+    } else if (!p->queue.alone) {
+        weft_wake(p->runtime);
+    }
+}
+
+/* As weft_record_take(), or NULL: it would have to ask. Owner. */
+static WEFT_ALWAYS_INLINE struct weft_task *weft_record_take_quickly(
+    struct weft_processor *p) {
+    return weft_node_task(weft_batch_pop(&p->free_tasks));
+}
+
+/* The other way: `t` has ended, and nobody has anything to do with it. `p` is
+ * the caller's processor, or NULL. */
+static WEFT_ALWAYS_INLINE void weft_task_free(struct weft_runtime *rt,
+                                              struct weft_processor *p,
+                                              struct weft_task *t) {
+    weft_task_become(t, WEFT_TASK_DEAD, WEFT_TASK_IDLE);
+    atomic_store_explicit(&t->id, 0, memory_order_relaxed);
+    if (WEFT_LIKELY(p != NULL && t->pooled &&
+                    p->free_tasks.count < WEFT_TASK_CACHE)) {
+        weft_batch_push_front(&p->free_tasks, &t->node);
+    } else {
+        weft_record_give(rt, p, t);
+    }
+}
+
+/* A task has ended, or will never be. Release: pairs with the acquires in
+ * weft_tasks_all_ended(). */
+static WEFT_ALWAYS_INLINE void weft_count_end(struct weft_runtime *rt,
+                                              struct weft_processor *p) {
+    if (WEFT_UNLIKELY(p == NULL)) {
+        atomic_fetch_add_explicit(&rt->foreign_ended, 1, memory_order_release);
+        return;
+    }
+    uint64_t ended = atomic_load_explicit(&p->ended, memory_order_relaxed);
+    atomic_store_explicit(&p->ended, ended + 1, memory_order_release);
+}
+
+/* `t`, which ran on `w`, has ended; the caller keeps its stack. From the
+ * exchange on the record is somebody else's. */
+static WEFT_ALWAYS_INLINE void weft_task_ended(struct weft_worker *w,
+                                               struct weft_processor *p,
+                                               struct weft_task *t) {
+    weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_DEAD);
+    /* Release: the result is seen by who joins; pairs with the acquires in
+     * weft_join_until() and weft_detach(). Acquire: pairs with the releases
+     * there: who joins or detached has done with the record what it did before
+     * it is woken, or the record used again. */
+    uintptr_t joiner = atomic_exchange_explicit(&t->joiner, WEFT_JOIN_DONE,
+                                                memory_order_acq_rel);
+    if (joiner == WEFT_JOIN_DETACHED) {
+        weft_task_free(w->runtime, p, t);
+    } else if (joiner != WEFT_JOIN_NOBODY) {
+        weft_unpark((struct weft_task *)joiner);
+    }
+    weft_count_end(w->runtime, p);
 }
 
 /* As weft_runtime_borrow(). */

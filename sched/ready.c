@@ -257,17 +257,11 @@ WEFT_TEXT void weft_wake(struct weft_runtime *rt) {
     }
 }
 
-/* Has it not begun yet, and will somebody wait for its end? */
-static bool is_child(const struct weft_task *t) {
-    return weft_task_is_fresh(t) &&
-           atomic_load_explicit(&t->joiner, memory_order_relaxed) !=
-               WEFT_JOIN_DETACHED;
-}
-
-static void push_local(struct weft_processor *p, struct weft_task *t) {
+/* Into the queue of `p` itself. Owner. */
+WEFT_TEXT void weft_push_local(struct weft_processor *p, struct weft_task *t) {
     struct weft_batch overflow;
     weft_batch_init(&overflow);
-    if (p->newest_first && is_child(t) &&
+    if (p->newest_first && weft_task_is_child(t) &&
         weft_brood_push(&p->brood, &t->node)) {
         /* It is there. */
     } else if (WEFT_UNLIKELY(
@@ -293,7 +287,7 @@ WEFT_TEXT void weft_ready(struct weft_runtime *rt, struct weft_worker *w,
     struct weft_task *old = weft_slot_take(p);
     weft_slot_put(p, t);
     if (old != NULL) {
-        push_local(p, old);
+        weft_push_local(p, old);
     }
 }
 
@@ -305,7 +299,7 @@ WEFT_TEXT void weft_ready_behind(struct weft_worker *w, struct weft_task *t) {
         weft_wake(w->runtime);
         return;
     }
-    push_local(p, t);
+    weft_push_local(p, t);
 }
 
 /* Gives the token. `w` is the calling worker, inside, or NULL, and `rt` is

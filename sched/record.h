@@ -53,25 +53,28 @@ struct weft_task {
 
     /* Any thread, atomic. */
     _Atomic uintptr_t joiner;  /* WEFT_JOIN_... or the task that joins it */
-    _Atomic(const char *) why; /* what it waits for: a static string */
+    _Atomic(const char *) why; /* what it waits for: a static string; NULL in
+                                * a free record */
     _Atomic uint32_t token;    /* WEFT_TOKEN_...: see park.h */
     _Atomic uint8_t state;     /* enum weft_task_state; written as `node` is */
     _Atomic uint8_t cancelled; /* once 1 it stays */
 
-    /* The task itself, and the handler on its thread. */
-    bool hog;              /* it has used up its patience: see pick.c */
-    uint8_t strikes;       /* times it was preempted since it last waited */
-    struct weft_gate gate; /* closed by weft_preempt_disable() */
-    uint8_t priority;      /* enum weft_priority */
+    bool carries; /* `carried` counts; the task's; false in a free record */
 
-    uint8_t keeps; /* WEFT_KEEPS_... */
-
-    /* Fixed while it lives. */
-    bool migratable;
-    bool pooled;  /* of the default stack size */
-    bool plain;   /* made by weft_go(): see fn */
-    bool named;   /* `name` counts; the task's */
-    bool carries; /* `carried` counts; the task's */
+    /* Set as one when a task is made: eight bytes. */
+    struct {
+        /* The task itself, and the handler on its thread. */
+        _Alignas(8) bool hog; /* it has used up its patience: see pick.c */
+        uint8_t strikes;      /* times it was preempted since it last waited */
+        uint8_t priority;     /* enum weft_priority */
+        uint8_t keeps;        /* WEFT_KEEPS_... */
+        /* Fixed while it lives. */
+        bool migratable;
+        bool pooled; /* of the default stack size */
+        bool plain;  /* made by weft_go(): see fn */
+        bool named;  /* `name` counts; the task's */
+    };
+    struct weft_gate gate; /* closed by weft_preempt_disable(); as `hog` */
 
     union {
         void *(*fn)(void *);
@@ -95,7 +98,7 @@ struct weft_task {
 };
 
 #if !WEFT_CONTEXT_TOLD && defined(__LP64__)
-_Static_assert(offsetof(struct weft_task, keeps) < WEFT_CACHE_LINE,
+_Static_assert(offsetof(struct weft_task, gate) < WEFT_CACHE_LINE,
                "a switch touches one line of a record");
 _Static_assert(offsetof(struct weft_task, fn) == WEFT_CACHE_LINE &&
                    offsetof(struct weft_task, timer) == 2 * WEFT_CACHE_LINE,

@@ -16,17 +16,12 @@
 #include <string.h>
 
 #include "weft/sched/core.h"
+#include "weft/sched/quick.h"
 
 enum { IDS_AT_ONCE = 4096 }; /* docs/scaling.md */
 
-static void free_task(struct weft_runtime *rt, struct weft_processor *p,
-                      struct weft_task *t) {
-    weft_task_become(t, WEFT_TASK_DEAD, WEFT_TASK_IDLE);
-    atomic_store_explicit(&t->id, 0, memory_order_relaxed);
-    weft_record_give(rt, p, t);
-}
-
-static uint64_t next_id(struct weft_runtime *rt, struct weft_processor *p) {
+static WEFT_ALWAYS_INLINE uint64_t next_id(struct weft_runtime *rt,
+                                           struct weft_processor *p) {
     if (p == NULL) {
         return atomic_fetch_add_explicit(&rt->next_id, 1, memory_order_relaxed);
     }
@@ -45,41 +40,36 @@ static void set_name(struct weft_task *t, const char *name) {
     t->named = true;
 }
 
-/* A record that has no task yet becomes one, runnable. */
-static void set_up(struct weft_runtime *rt, struct weft_processor *p,
-                   struct weft_task *t, const struct weft_task_options *options,
-                   const void *creator) {
-    t->bound = NULL;
+/* A record that has no task yet becomes one, runnable. What else is in it is as
+ * record.h says of a free one. */
+static WEFT_ALWAYS_INLINE void set_up(struct weft_runtime *rt,
+                                      struct weft_processor *p,
+                                      struct weft_task *t,
+                                      const struct weft_task_options *options,
+                                      bool pooled, bool plain, uintptr_t joiner,
+                                      const void *creator) {
     t->context.sp = NULL;
-    weft_task_forgive(t);
+    t->hog = false;
+    t->strikes = 0;
+    t->priority = (uint8_t)options->priority;
     t->keeps = (uint8_t)(rt->keeps | (options->keep_fp ? WEFT_KEEPS_FP : 0));
     t->migratable = options->migratable;
-    t->priority = (uint8_t)options->priority;
-    t->creator = creator;
+    t->pooled = pooled;
+    t->plain = plain;
     t->named = false;
-    t->carries = false;
+    t->creator = creator;
     weft_gate_init(&t->gate);
     if (WEFT_UNLIKELY(options->name != NULL)) {
         set_name(t, options->name);
     }
     atomic_store_explicit(&t->token, WEFT_TOKEN_NONE, memory_order_relaxed);
-    atomic_store_explicit(&t->why, NULL, memory_order_relaxed);
+    atomic_store_explicit(&t->joiner, joiner, memory_order_relaxed);
     atomic_store_explicit(
         &t->cancelled,
         atomic_load_explicit(&rt->stopping, memory_order_relaxed) != 0,
         memory_order_relaxed);
     atomic_store_explicit(&t->id, next_id(rt, p), memory_order_relaxed);
     weft_task_become(t, WEFT_TASK_IDLE, WEFT_TASK_RUNNABLE);
-}
-
-/* Release: pairs with the acquires in weft_tasks_all_ended(). */
-static void count_end(struct weft_runtime *rt, struct weft_processor *p) {
-    if (p == NULL) {
-        atomic_fetch_add_explicit(&rt->foreign_ended, 1, memory_order_release);
-        return;
-    }
-    uint64_t ended = atomic_load_explicit(&p->ended, memory_order_relaxed);
-    atomic_store_explicit(&p->ended, ended + 1, memory_order_release);
 }
 
 /* A thread that is no worker is about to make a task; false when the runtime
@@ -98,32 +88,8 @@ static bool count_foreign(struct weft_runtime *rt) {
     if (atomic_load_explicit(&rt->stopping, memory_order_seq_cst) == 0) {
         return true;
     }
-    count_end(rt, NULL);
+    weft_count_end(rt, NULL);
     return false;
-}
-
-/* What spawn and go have in common; `*out` is runnable and in no queue. */
-static int make(struct weft_worker *w, struct weft_runtime *rt,
-                const struct weft_task_options *options, uintptr_t joiner,
-                const void *creator, struct weft_task **out) {
-    struct weft_processor *p = w == NULL ? NULL : weft_worker_processor(w);
-    int error = -EPERM;
-    if (p == NULL && !count_foreign(rt)) {
-        return error;
-    }
-    error = weft_record_take(rt, p, options->stack_size, out);
-    if (error != 0) {
-        if (p == NULL) {
-            count_end(rt, NULL);
-        }
-        return error;
-    }
-    set_up(rt, p, *out, options, creator);
-    atomic_store_explicit(&(*out)->joiner, joiner, memory_order_relaxed);
-    if (p != NULL) {
-        weft_count(&p->spawned);
-    }
-    return 0;
 }
 
 /* What a task runs: one of the two functions. */
@@ -133,25 +99,53 @@ struct body {
     void *arg;
 };
 
-static int start(struct weft_task **out, const struct body *body,
-                 const struct weft_task_options *options, uintptr_t joiner,
-                 const void *creator) {
-    struct weft_worker *w = weft_enter();
+static WEFT_ALWAYS_INLINE void set_body(struct weft_task *t,
+                                        const struct body *body) {
+    if (body->fn == NULL) {
+        t->fn_plain = body->fn_plain;
+    } else {
+        t->fn = body->fn;
+    }
+    t->value = body->arg;
+}
+
+/* Makes a task of any kind; `w` is the caller inside, or NULL. */
+static int make(struct weft_worker *w, struct weft_runtime *rt,
+                const struct body *body,
+                const struct weft_task_options *options, uintptr_t joiner,
+                const void *creator, struct weft_task **out) {
+    struct weft_processor *p = w == NULL ? NULL : weft_worker_processor(w);
+    struct weft_task *t;
+    int error = -EPERM;
+    if (p == NULL && !count_foreign(rt)) {
+        return error;
+    }
+    error = weft_record_take(rt, p, options->stack_size, &t);
+    if (error != 0) {
+        if (p == NULL) {
+            weft_count_end(rt, NULL);
+        }
+        return error;
+    }
+    set_up(rt, p, t, options, t->pooled, body->fn == NULL, joiner, creator);
+    set_body(t, body);
+    if (p != NULL) {
+        weft_count(&p->spawned);
+    }
+    *out = t;
+    weft_ready(rt, w, t);
+    return 0;
+}
+
+static WEFT_NOINLINE int start_slowly(struct weft_worker *w,
+                                      struct weft_task **out,
+                                      const struct body *body,
+                                      const struct weft_task_options *options,
+                                      uintptr_t joiner, const void *creator) {
     struct weft_runtime *rt = weft_runtime_borrow(w);
     int error = -EPERM;
     if (rt != NULL) {
-        error = make(w, rt, options, joiner, creator, out);
-        if (error == 0) {
-            struct weft_task *t = *out;
-            t->plain = body->fn == NULL;
-            if (t->plain) {
-                t->fn_plain = body->fn_plain;
-            } else {
-                t->fn = body->fn;
-            }
-            t->value = body->arg;
-            weft_ready(rt, w, t);
-        }
+        error = make(w, rt, body, options, joiner, creator, out);
     }
     weft_leave_borrowed(w);
     return error;
@@ -159,61 +153,63 @@ static int start(struct weft_task **out, const struct body *body,
 
 static const struct weft_task_options defaults;
 
+/* NULL options: the usual ones. Then, on a processor with records in stock, a
+ * task is made without asking anybody. */
+static WEFT_ALWAYS_INLINE int start(struct weft_task **out,
+                                    const struct body *body,
+                                    const struct weft_task_options *options,
+                                    uintptr_t joiner, const void *creator) {
+    struct weft_worker *w = weft_enter();
+    struct weft_processor *p = w == NULL ? NULL : weft_worker_processor(w);
+    struct weft_task *t;
+    if (WEFT_UNLIKELY(options != NULL || p == NULL ||
+                      (t = weft_record_take_quickly(p)) == NULL)) {
+        return start_slowly(w, out, body, options != NULL ? options : &defaults,
+                            joiner, creator);
+    }
+    set_up(w->runtime, p, t, &defaults, true, body->fn == NULL, joiner,
+           creator);
+    set_body(t, body);
+    weft_count(&p->spawned);
+    *out = t; /* before others may run it: it may be read there */
+    weft_ready_new(p, t);
+    weft_leave(w);
+    return 0;
+}
+
 WEFT_TEXT int weft_go(void (*fn)(void *), void *arg) {
     struct weft_task *t;
-    return start(&t, &(struct body){.fn_plain = fn, .arg = arg}, &defaults,
+    return start(&t, &(struct body){.fn_plain = fn, .arg = arg}, NULL,
                  WEFT_JOIN_DETACHED, __builtin_return_address(0));
 }
 
 WEFT_TEXT int weft_spawn(struct weft_task **out, void *(*fn)(void *), void *arg,
                          const struct weft_task_options *options) {
-    options = options != NULL ? options : &defaults;
-    if ((unsigned)options->priority > WEFT_PRIORITY_LOW ||
-        (options->stack_size != 0 &&
-         options->stack_size < weft_stack_min_size())) {
+    if (options != NULL && ((unsigned)options->priority > WEFT_PRIORITY_LOW ||
+                            (options->stack_size != 0 &&
+                             options->stack_size < weft_stack_min_size()))) {
         return -EINVAL;
     }
     return start(out, &(struct body){.fn = fn, .arg = arg}, options,
                  WEFT_JOIN_NOBODY, __builtin_return_address(0));
 }
 
-/* `t` has ended; the caller keeps its stack. From the exchange on the record is
- * somebody else's. */
-WEFT_TEXT void weft_task_ended(struct weft_worker *w, struct weft_task *t) {
-    struct weft_processor *p = weft_worker_processor(w);
-    weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_DEAD);
-    /* Release: the result is seen by who joins; pairs with the acquires in
-     * weft_join_until() and weft_detach(). Acquire: pairs with the releases
-     * there: who joins or detached has done with the record what it did before
-     * it is woken, or the record used again. */
-    uintptr_t joiner = atomic_exchange_explicit(&t->joiner, WEFT_JOIN_DONE,
-                                                memory_order_acq_rel);
-    if (joiner == WEFT_JOIN_DETACHED) {
-        free_task(w->runtime, p, t);
-    } else if (joiner != WEFT_JOIN_NOBODY) {
-        weft_unpark((struct weft_task *)joiner);
-    }
-    count_end(w->runtime, p);
-}
-
-static void free_joined(struct weft_task *t) {
-    struct weft_worker *w = weft_enter();
-    struct weft_runtime *rt = weft_runtime_borrow(w);
-    free_task(rt, w == NULL ? NULL : weft_worker_processor(w), t);
+/* A task that has ended and is its caller's to free. */
+static WEFT_ALWAYS_INLINE void free_joined(struct weft_worker *w,
+                                           struct weft_task *t) {
+    struct weft_runtime *rt = weft_runtime_of(w);
+    weft_task_free(rt, w == NULL ? NULL : weft_worker_processor(w), t);
     weft_leave_borrowed(w);
 }
 
-int weft_join_until(struct weft_task *task, void **result, uint64_t deadline) {
-    struct weft_task *self = weft_self();
+/* Until `task` has ended, or an error. `self` is its joiner from here on, and
+ * nobody else changes `joiner` but the end. */
+static WEFT_NOINLINE int wait_for_end(struct weft_task *self,
+                                      struct weft_task *task,
+                                      uint64_t deadline) {
     uintptr_t seen = WEFT_JOIN_NOBODY;
-    if (self == NULL) {
-        return -EPERM;
-    }
-    if (self == task) {
-        return -EDEADLK;
-    }
-    /* Release: pairs with the acquire in weft_task_ended(). Acquire: pairs with
-     * the release there. */
+    /* Release: pairs with the acquire in weft_task_ended() (quick.h). Acquire:
+     * pairs with the release there. */
     if (!atomic_compare_exchange_strong_explicit(
             &task->joiner, &seen, (uintptr_t)self, memory_order_acq_rel,
             memory_order_acquire) &&
@@ -237,15 +233,55 @@ int weft_join_until(struct weft_task *task, void **result, uint64_t deadline) {
             return error;
         }
     }
-    if (result != NULL) {
-        *result = task->value;
-    }
-    free_joined(task);
     return 0;
 }
 
-int weft_join(struct weft_task *task, void **result) {
-    return weft_join_until(task, result, WEFT_FOREVER);
+/* The same where it is not over yet, or where nobody may wait. */
+static WEFT_NOINLINE int join_slowly(struct weft_task *task, void **result,
+                                     uint64_t deadline) {
+    struct weft_task *self = weft_self();
+    int error = self == NULL   ? -EPERM
+                : self == task ? -EDEADLK
+                               : wait_for_end(self, task, deadline);
+    if (error != 0) {
+        return error;
+    }
+    if (result != NULL) {
+        *result = task->value;
+    }
+    free_joined(weft_enter(), task);
+    return 0;
+}
+
+static WEFT_ALWAYS_INLINE int join(struct weft_task *task, void **result,
+                                   uint64_t deadline) {
+    struct weft_worker *w;
+    /* Once it is DONE nobody changes it any more. Acquire: pairs with the
+     * release in weft_task_ended(). */
+    if (atomic_load_explicit(&task->joiner, memory_order_acquire) !=
+            WEFT_JOIN_DONE ||
+        (w = weft_enter()) == NULL) {
+        return join_slowly(task, result, deadline);
+    }
+    if (WEFT_UNLIKELY(weft_worker_task(w) == NULL)) {
+        weft_leave(w);
+        return -EPERM;
+    }
+    if (result != NULL) {
+        *result = task->value;
+    }
+    weft_task_free(w->runtime, weft_worker_processor(w), task);
+    weft_leave(w);
+    return 0;
+}
+
+WEFT_TEXT int weft_join_until(struct weft_task *task, void **result,
+                              uint64_t deadline) {
+    return join(task, result, deadline);
+}
+
+WEFT_TEXT int weft_join(struct weft_task *task, void **result) {
+    return join(task, result, WEFT_FOREVER);
 }
 
 int weft_detach(struct weft_task *task) {
@@ -258,7 +294,7 @@ int weft_detach(struct weft_task *task) {
         return 0;
     }
     if (seen == WEFT_JOIN_DONE) {
-        free_joined(task);
+        free_joined(weft_enter(), task);
         return 0;
     }
     return -EBUSY;

@@ -187,6 +187,7 @@ static WEFT_ALWAYS_INLINE void run_body(struct weft_task *t) {
     }
     if (WEFT_UNLIKELY(t->carries)) {
         t->carried->end(t->carried);
+        t->carries = false;
     }
 }
 
@@ -203,6 +204,22 @@ WEFT_NOINLINE WEFT_TEXT static uint8_t end_keeping(struct weft_worker *w,
     return t->keeps & WEFT_KEEPS_FP;
 }
 
+/* The last switch of a flow whose task has ended: to `n`, or to the native
+ * loop. The worker keeps the stack until something else runs. */
+__attribute__((noreturn)) static WEFT_NOINLINE WEFT_TEXT void exit_to(
+    struct weft_worker *w, struct weft_task *n, struct weft_context *dying,
+    const struct weft_stack *stack, bool pooled, uint8_t keeps) {
+    w->dead_stack = *stack;
+    w->dead_pooled = pooled;
+    weft_context_inherit(&w->dying, dying);
+    w->after = WEFT_AFTER_EXIT;
+    struct weft_context *to = aim_at(w, n);
+    if (WEFT_UNLIKELY(keeps != 0)) {
+        weft_context_exit_fp(&w->dying, to);
+    }
+    weft_context_exit(&w->dying, to);
+}
+
 /* `t`, which runs, has ended: it is dead from here on, its joiner wakes, and
  * its record may be used again. What is left is the stack, on which this still
  * runs; the worker keeps it. The joiner is awake before a successor is picked,
@@ -213,27 +230,24 @@ WEFT_NOINLINE WEFT_TEXT static uint8_t end_keeping(struct weft_worker *w,
  * as if the stack had been its own, so that tasks which are made in numbers and
  * do not wait cost no change of stacks. Any other is switched to, and this does
  * not return. */
-static struct weft_task *succeed(struct weft_worker *w, struct weft_task *t) {
+static WEFT_ALWAYS_INLINE struct weft_task *succeed(struct weft_worker *w,
+                                                    struct weft_task *t) {
     struct weft_processor *p = weft_worker_processor(w);
+    struct weft_stack stack = t->stack;
+    struct weft_context dying;
+    bool pooled = t->pooled;
     uint8_t keeps = keeps_something(w, t) ? end_keeping(w, t) : 0;
-    w->dead_pooled = t->pooled;
-    w->dead_stack = t->stack;
-    weft_context_inherit(&w->dying, &t->context);
+    weft_context_inherit(&dying, &t->context);
     t->stack.slot = NULL;
     atomic_store_explicit(&w->task, NULL, memory_order_relaxed);
-    weft_task_ended(w, t);
-    struct weft_task *n = weft_pick(p);
-    if (n == NULL || !weft_task_is_fresh(n) || !n->pooled || !w->dead_pooled ||
-        keeps != 0) {
-        struct weft_context *to = aim_at(w, n);
-        w->after = WEFT_AFTER_EXIT;
-        if (WEFT_UNLIKELY(keeps != 0)) {
-            weft_context_exit_fp(&w->dying, to);
-        }
-        weft_context_exit(&w->dying, to);
+    weft_task_ended(w, p, t);
+    struct weft_task *n = weft_pick_after_end(p);
+    if (WEFT_UNLIKELY(n == NULL || !weft_task_is_fresh(n) || !n->pooled ||
+                      !pooled || keeps != 0)) {
+        exit_to(w, n, &dying, &stack, pooled, keeps);
     }
-    n->stack = w->dead_stack;
-    weft_context_inherit(&n->context, &w->dying);
+    n->stack = stack;
+    weft_context_inherit(&n->context, &dying);
     weft_task_become(n, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
     atomic_store_explicit(&w->task, n, memory_order_relaxed);
     weft_slice_begin(p, n);

@@ -6,19 +6,27 @@
 #ifndef WEFT_BASE_FUTEX_H_
 #define WEFT_BASE_FUTEX_H_
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "weft/base/atomic.h"
 #include "weft/base/clock.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* Sleeps while *word == expected, until woken or until `deadline` on
  * CLOCK_MONOTONIC (WEFT_FOREVER: no limit). Returns 0 when woken, -EAGAIN when
  * the word differed, -EINTR after a signal, -ETIMEDOUT. */
-int weft_futex_wait(_Atomic uint32_t *word, uint32_t expected,
+int weft_futex_wait(WEFT_ATOMIC(uint32_t) * word, uint32_t expected,
                     uint64_t deadline);
 
 /* Wakes up to `count` sleepers; returns how many. */
-int weft_futex_wake(_Atomic uint32_t *word, int count);
+int weft_futex_wake(WEFT_ATOMIC(uint32_t) * word, int count);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

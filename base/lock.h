@@ -9,15 +9,19 @@
 #ifndef WEFT_BASE_LOCK_H_
 #define WEFT_BASE_LOCK_H_
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weft/base/atomic.h"
 #include "weft/base/compiler.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct weft_lock {
     /* 0 free, 1 held, 2 held and somebody may sleep. Any thread, atomic. */
-    _Atomic uint32_t word;
+    WEFT_ATOMIC(uint32_t) word;
 };
 
 void weft_lock_wait(struct weft_lock *lock);
@@ -42,8 +46,8 @@ static inline void weft_lock_acquire(struct weft_lock *lock) {
  * the code of each file has taken a lock, and how often it had to wait for it.
  * Context: any thread. */
 struct weft_lock_count {
-    _Atomic(const char *) file;
-    _Atomic uint64_t taken, waited;
+    WEFT_ATOMIC(const char *) file;
+    WEFT_ATOMIC(uint64_t) taken, waited;
 };
 enum { WEFT_LOCK_FILES = 64 };
 extern struct weft_lock_count weft_lock_counts[WEFT_LOCK_FILES];
@@ -59,5 +63,9 @@ static inline void weft_lock_release(struct weft_lock *lock) {
         weft_lock_wake(lock);
     }
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

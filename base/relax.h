@@ -3,7 +3,7 @@
 #ifndef WEFT_BASE_RELAX_H_
 #define WEFT_BASE_RELAX_H_
 
-#include <stdatomic.h>
+#include "weft/base/atomic.h"
 
 /* Tells the CPU to take it easy, where it can be told. Context: anywhere. */
 static inline void weft_relax(void) {

@@ -43,6 +43,15 @@ static inline bool weft_anybody_asked(void) {
 #endif
 }
 
+/* One thread less is asked. Context: anywhere. */
+static inline void weft_asked_less(void) {
+#ifdef __cplusplus
+    __atomic_fetch_sub(&weft_asked.threads, 1, __ATOMIC_RELAXED);
+#else
+    atomic_fetch_sub_explicit(&weft_asked.threads, 1, memory_order_relaxed);
+#endif
+}
+
 #undef WEFT_ASKED_WORD
 
 #ifdef __cplusplus

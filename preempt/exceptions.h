@@ -23,6 +23,10 @@
 
 #include "weft/base/compiler.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct weft_exceptions {
     void *caught;
     unsigned uncaught;
@@ -42,7 +46,8 @@ static WEFT_ALWAYS_INLINE bool weft_exceptions_any(
 /* Moves them to `*out`; the thread has none then. Context: its thread. */
 static WEFT_ALWAYS_INLINE void weft_exceptions_take(
     struct weft_exceptions *thread, struct weft_exceptions *out) {
-    *out = (struct weft_exceptions){NULL, 0};
+    out->caught = NULL;
+    out->uncaught = 0;
     if (weft_exceptions_any(thread)) {
         out->caught = thread->caught;
         out->uncaught = thread->uncaught;
@@ -60,5 +65,9 @@ static WEFT_ALWAYS_INLINE void weft_exceptions_put(
         thread->uncaught = taken->uncaught;
     }
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

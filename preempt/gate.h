@@ -26,18 +26,18 @@
 #ifndef WEFT_PREEMPT_GATE_H_
 #define WEFT_PREEMPT_GATE_H_
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weft/base/atomic.h"
 #include "weft/base/check.h"
 #include "weft/base/compiler.h"
 
 struct weft_gate {
     /* How often it was closed and not yet opened. Others may read it. */
-    _Atomic uint32_t closed;
+    WEFT_ATOMIC(uint32_t) closed;
     /* A request was deferred. Others may read it. */
-    _Atomic uint32_t pending;
+    WEFT_ATOMIC(uint32_t) pending;
 };
 
 /* Open, nothing pending. Context: before anybody else can see it. */

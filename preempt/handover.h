@@ -15,14 +15,18 @@
 #ifndef WEFT_PREEMPT_HANDOVER_H_
 #define WEFT_PREEMPT_HANDOVER_H_
 
-#include <stdatomic.h>
 #include <stdint.h>
 
+#include "weft/base/atomic.h"
 #include "weft/base/clock.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct weft_handover {
     /* NULL, the sleeper's mark, or the value. Any thread, atomic. */
-    _Atomic(uintptr_t) value;
+    WEFT_ATOMIC(uintptr_t) value;
 };
 
 /* Empty. Context: before anybody else can see it. */
@@ -41,5 +45,9 @@ void *weft_handover_poll(struct weft_handover *handover);
  * Context: the owner with its gate closed, signal handlers too; blocks the OS
  * thread. Signals that arrive meanwhile are handled and the sleep goes on. */
 void *weft_handover_wait(struct weft_handover *handover, uint64_t deadline);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

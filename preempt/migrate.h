@@ -48,6 +48,10 @@
 #include "weft/preempt/exceptions.h"
 #include "weft/preempt/signals.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What belongs to an OS thread. Fixed after weft_migrate_thread_init(). */
 struct weft_migrate_thread {
     uintptr_t low, high; /* its own memory; low is 0 when it is not known */
@@ -103,5 +107,9 @@ void weft_migrate_arrive(struct weft_thread *thread,
  * earlier user of this thread left there looks like a use of its thread-locals.
  * Context: anywhere. */
 void weft_migrate_scrub(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

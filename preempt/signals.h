@@ -29,6 +29,10 @@
 #include "weft/preempt/mode.h"
 #include "weft/preempt/thread.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Where a thread was interrupted. */
 struct weft_interrupt {
     struct weft_thread *thread;
@@ -105,5 +109,9 @@ enum weft_preempt_mode weft_signals_mode(void);
 /* SIGURGs passed on to the previous handler, or dropped when it had none, in
  * the whole process since the start. Context: any thread. */
 uint64_t weft_signals_foreign(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

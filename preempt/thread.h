@@ -11,13 +11,17 @@
 #ifndef WEFT_PREEMPT_THREAD_H_
 #define WEFT_PREEMPT_THREAD_H_
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "weft/base/atomic.h"
 #include "weft/preempt/asked.h"
 #include "weft/preempt/gate.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* How often each thing happened. */
 struct weft_preempt_counters {
@@ -50,28 +54,28 @@ struct weft_thread {
 
     /* 0: no signal is on its way. Odd: one is, and the rest of the word is when
      * it was sent. Senders set it by CAS, the handler clears it last. */
-    _Atomic uint32_t in_flight;
+    WEFT_ATOMIC(uint32_t) in_flight;
     /* A signal was sent twice, so one may arrive after its request was met. */
-    _Atomic uint32_t late;
+    WEFT_ATOMIC(uint32_t) late;
     /* Cooperative mode: give way at the next call into the scheduler. It moves
      * by read-modify-writes alone; weft_asked counts those that are SET. */
-    _Atomic uint32_t asked; /* WEFT_ASKED_... */
-    _Atomic uint64_t requests;
-    _Atomic uint64_t resent;
+    WEFT_ATOMIC(uint32_t) asked; /* WEFT_ASKED_... */
+    WEFT_ATOMIC(uint64_t) requests;
+    WEFT_ATOMIC(uint64_t) resent;
 
     /* Written by the owner and the handler on it, atomic for readers. */
 
     /* The handler runs; asking again is pointless. */
-    _Atomic uint32_t handling;
+    WEFT_ATOMIC(uint32_t) handling;
     /* Deferrals in a row because of libc. A scheduler may set it to 0 when it
      * puts another task on the thread. */
-    _Atomic uint32_t libc_deferrals;
-    _Atomic uint64_t deliveries;
-    _Atomic uint64_t kept;
-    _Atomic uint64_t deferred_gate;
-    _Atomic uint64_t deferred_text;
-    _Atomic uint64_t deferred_libc;
-    _Atomic uint64_t stale;
+    WEFT_ATOMIC(uint32_t) libc_deferrals;
+    WEFT_ATOMIC(uint64_t) deliveries;
+    WEFT_ATOMIC(uint64_t) kept;
+    WEFT_ATOMIC(uint64_t) deferred_gate;
+    WEFT_ATOMIC(uint64_t) deferred_text;
+    WEFT_ATOMIC(uint64_t) deferred_libc;
+    WEFT_ATOMIC(uint64_t) stale;
 
     /* The kernel's number. Fixed from weft_thread_enter() on. */
     pid_t tid;
@@ -116,7 +120,7 @@ static inline bool weft_thread_take_asked(struct weft_thread *thread) {
             memory_order_relaxed)) {
         return false;
     }
-    atomic_fetch_sub_explicit(&weft_asked.threads, 1, memory_order_relaxed);
+    weft_asked_less();
     return true;
 }
 
@@ -124,5 +128,9 @@ static inline bool weft_thread_take_asked(struct weft_thread *thread) {
  * weft_signals_foreign(). Context: any thread; a snapshot. */
 void weft_thread_counters(const struct weft_thread *thread,
                           struct weft_preempt_counters *sum);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

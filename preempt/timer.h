@@ -14,12 +14,16 @@
 #define WEFT_PREEMPT_TIMER_H_
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weft/base/atomic.h"
 #include "weft/base/clock.h"
 #include "weft/base/compiler.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct weft_timer_config {
     /* Does the work and returns when to be called next (absolute, a time that
@@ -32,11 +36,11 @@ struct weft_timer_config {
 
 struct weft_timer {
     /* What has happened since the last tick. Any thread, atomic. */
-    WEFT_CACHE_ALIGNED _Atomic uint32_t word;
-    _Atomic uint64_t kicks;
+    WEFT_CACHE_ALIGNED WEFT_ATOMIC(uint32_t) word;
+    WEFT_ATOMIC(uint64_t) kicks;
 
     /* Written by the timer's thread, atomic for readers. */
-    WEFT_CACHE_ALIGNED _Atomic uint64_t ticks;
+    WEFT_CACHE_ALIGNED WEFT_ATOMIC(uint64_t) ticks;
     bool short_slice; /* the kernel granted it; fixed before the first tick */
 
     /* Fixed between start and stop. */
@@ -62,5 +66,9 @@ void weft_timer_kick(struct weft_timer *timer);
 /* Ticks and kicks since the start. Context: any thread. */
 uint64_t weft_timer_ticks(const struct weft_timer *timer);
 uint64_t weft_timer_kicks(const struct weft_timer *timer);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -80,10 +80,11 @@
 #ifndef WEFT_QUEUE_BLOCK_QUEUE_H_
 #define WEFT_QUEUE_BLOCK_QUEUE_H_
 
-#include <stdatomic.h>
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weft/base/atomic.h"
 #include "weft/base/compiler.h"
 #include "weft/queue/block_ring.h"
 #include "weft/queue/node.h"
@@ -92,11 +93,11 @@
 #define WEFT_BLOCK_MADE static WEFT_ALWAYS_INLINE __attribute__((unused))
 
 #define WEFT_BLOCK_QUEUE_DEFINE(prefix, CAPACITY, BLOCK)                       \
-    _Static_assert((CAPACITY) >= 2 && (CAPACITY) <= 1 << 29 &&                 \
-                       ((CAPACITY) & ((CAPACITY)-1)) == 0,                     \
-                   "the capacity of a block queue is a power of two");         \
-    _Static_assert((BLOCK) >= 1 && (BLOCK) <= (CAPACITY) / 2,                  \
-                   "a block is at most half of the queue");                    \
+    static_assert((CAPACITY) >= 2 && (CAPACITY) <= 1 << 29 &&                  \
+                      ((CAPACITY) & ((CAPACITY)-1)) == 0,                      \
+                  "the capacity of a block queue is a power of two");          \
+    static_assert((BLOCK) >= 1 && (BLOCK) <= (CAPACITY) / 2,                   \
+                  "a block is at most half of the queue");                     \
     struct prefix {                                                            \
         struct weft_blocks ring;                                               \
         WEFT_CACHE_ALIGNED weft_slot slots[CAPACITY];                          \

@@ -9,11 +9,12 @@
 #ifndef WEFT_QUEUE_BLOCK_RING_H_
 #define WEFT_QUEUE_BLOCK_RING_H_
 
-#include <stdatomic.h>
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "weft/base/atomic.h"
 #include "weft/base/check.h"
 #include "weft/base/compiler.h"
 #include "weft/queue/lockfree_ring.h"
@@ -23,29 +24,30 @@ struct weft_blocks {
     /* Any thread, atomic: steal << 32 | real, as in struct weft_ring. Changed
      * by compare-and-exchange, by the owner once a block; while there is no
      * node behind real, by the owner's store. */
-    WEFT_CACHE_ALIGNED _Atomic uint64_t head;
+    WEFT_CACHE_ALIGNED WEFT_ATOMIC(uint64_t) head;
     /* Written by the owner; any thread reads it. */
-    WEFT_CACHE_ALIGNED _Atomic uint32_t tail;
+    WEFT_CACHE_ALIGNED WEFT_ATOMIC(uint32_t) tail;
     /* Written by the owner; any thread samples own and end for a length. The
      * owner's block is [own, end). Not in tail's line: thieves that look at
      * tail would make each pop pay for its store. */
-    WEFT_CACHE_ALIGNED _Atomic uint32_t own;
-    _Atomic uint32_t end;
+    WEFT_CACHE_ALIGNED WEFT_ATOMIC(uint32_t) own;
+    WEFT_ATOMIC(uint32_t) end;
     /* Owner only: the slots before this index are free; see 5. there. */
     uint32_t limit;
     /* Written by the owner; any thread samples it. */
-    _Atomic uint32_t high_water;
+    WEFT_ATOMIC(uint32_t) high_water;
 };
 
-_Static_assert(sizeof(struct weft_blocks) == 3 * WEFT_CACHE_LINE,
-               "head, tail and the owner's words each have a line");
+static_assert(sizeof(struct weft_blocks) == 3 * WEFT_CACHE_LINE,
+              "head, tail and the owner's words each have a line");
 
 /* Owner: a word that only the owner writes. */
-static WEFT_ALWAYS_INLINE uint32_t weft_blocks_get(_Atomic uint32_t *word) {
+static WEFT_ALWAYS_INLINE uint32_t weft_blocks_get(WEFT_ATOMIC(uint32_t) *
+                                                   word) {
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-static WEFT_ALWAYS_INLINE void weft_blocks_set(_Atomic uint32_t *word,
+static WEFT_ALWAYS_INLINE void weft_blocks_set(WEFT_ATOMIC(uint32_t) * word,
                                                uint32_t value) {
     atomic_store_explicit(word, value, memory_order_relaxed);
 }

@@ -22,18 +22,22 @@
 #ifndef WEFT_QUEUE_GLOBAL_QUEUE_H_
 #define WEFT_QUEUE_GLOBAL_QUEUE_H_
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weft/base/atomic.h"
 #include "weft/base/compiler.h"
 #include "weft/base/lock.h"
 #include "weft/queue/node.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct weft_global {
     /* Written under the lock, read by any thread. Not in the lock's line: a
      * look does not slow the holder's way out. */
-    WEFT_CACHE_ALIGNED _Atomic uint32_t length;
+    WEFT_CACHE_ALIGNED WEFT_ATOMIC(uint32_t) length;
 
     WEFT_CACHE_ALIGNED struct weft_lock lock;
     struct weft_batch list; /* under lock */
@@ -75,5 +79,9 @@ bool weft_global_valid(struct weft_global *global);
 static inline uint32_t weft_global_length(const struct weft_global *global) {
     return atomic_load_explicit(&global->length, memory_order_relaxed);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -58,8 +58,8 @@ WEFT_TEXT uint32_t weft_local_drain(struct weft_local *local,
     return count;
 }
 
-WEFT_TEXT void weft_local_counters(const struct weft_local *local,
-                                   struct weft_local_counters *out) {
+WEFT_TEXT void weft_local_counters_read(const struct weft_local *local,
+                                        struct weft_local_counters *out) {
     *out = (struct weft_local_counters){
         .pushes = atomic_load_explicit(&local->pushes, memory_order_relaxed),
         .pops = atomic_load_explicit(&local->pops, memory_order_relaxed),

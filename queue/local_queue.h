@@ -17,13 +17,17 @@
 #ifndef WEFT_QUEUE_LOCAL_QUEUE_H_
 #define WEFT_QUEUE_LOCAL_QUEUE_H_
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weft/base/atomic.h"
 #include "weft/base/compiler.h"
 #include "weft/queue/lockfree_queue.h"
 #include "weft/queue/node.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 enum { WEFT_LOCAL_SLOTS = 256 };
 
@@ -34,11 +38,11 @@ struct weft_local {
 
     /* Written by the owner alone; sampled by any thread. See
      * struct weft_local_counters. */
-    WEFT_CACHE_ALIGNED _Atomic uint64_t pushes;
-    _Atomic uint64_t pops;
-    _Atomic uint64_t steals;
-    _Atomic uint64_t stolen;
-    _Atomic uint64_t overflows;
+    WEFT_CACHE_ALIGNED WEFT_ATOMIC(uint64_t) pushes;
+    WEFT_ATOMIC(uint64_t) pops;
+    WEFT_ATOMIC(uint64_t) steals;
+    WEFT_ATOMIC(uint64_t) stolen;
+    WEFT_ATOMIC(uint64_t) overflows;
     bool alone; /* fixed after init: nobody steals from it */
 };
 
@@ -77,14 +81,14 @@ struct weft_node *weft_local_steal(struct weft_local *to,
 uint32_t weft_local_drain(struct weft_local *local, struct weft_batch *out);
 
 /* Context: any thread. */
-void weft_local_counters(const struct weft_local *local,
-                         struct weft_local_counters *out);
+void weft_local_counters_read(const struct weft_local *local,
+                              struct weft_local_counters *out);
 
 /* Do the invariants hold? Context: owner; thieves may be at work. */
 bool weft_local_valid(const struct weft_local *local);
 
 /* Adds to a counter that only the caller writes: no exchange is needed. */
-static WEFT_ALWAYS_INLINE void weft_local_count(_Atomic uint64_t *counter,
+static WEFT_ALWAYS_INLINE void weft_local_count(WEFT_ATOMIC(uint64_t) * counter,
                                                 uint64_t n) {
     atomic_store_explicit(
         counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
@@ -151,5 +155,9 @@ static WEFT_ALWAYS_INLINE struct weft_node *weft_local_guess(
 static inline uint32_t weft_local_length(const struct weft_local *local) {
     return weft_local_ring_length(&local->ring);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

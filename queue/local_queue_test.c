@@ -33,7 +33,7 @@ static void fill(struct weft_local *local, uint32_t from, uint32_t to) {
 
 static struct weft_local_counters counters(const struct weft_local *local) {
     struct weft_local_counters c;
-    weft_local_counters(local, &c);
+    weft_local_counters_read(local, &c);
     return c;
 }
 

@@ -53,22 +53,26 @@
 #ifndef WEFT_QUEUE_LOCKFREE_GLOBAL_H_
 #define WEFT_QUEUE_LOCKFREE_GLOBAL_H_
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weft/base/atomic.h"
 #include "weft/base/compiler.h"
 #include "weft/base/lock.h"
 #include "weft/queue/node.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct weft_lockfree_global {
     /* The inbox: any thread, atomic. */
-    WEFT_CACHE_ALIGNED _Atomic(struct weft_node *) inbox_last;
-    _Atomic(struct weft_node *) inbox_first;
-    _Atomic uint32_t pushed; /* by all, ever, modulo 2^32 */
+    WEFT_CACHE_ALIGNED WEFT_ATOMIC(struct weft_node *) inbox_last;
+    WEFT_ATOMIC(struct weft_node *) inbox_first;
+    WEFT_ATOMIC(uint32_t) pushed; /* by all, ever, modulo 2^32 */
 
     /* Written under the lock, read by any thread. Not in the pushers' line. */
-    WEFT_CACHE_ALIGNED _Atomic uint32_t popped;
+    WEFT_CACHE_ALIGNED WEFT_ATOMIC(uint32_t) popped;
     struct weft_lock lock;
     struct weft_node *first; /* under lock; NULL: empty */
     struct weft_node *last;  /* under lock; garbage when empty */
@@ -121,5 +125,9 @@ static inline uint32_t weft_lockfree_global_length(
         atomic_load_explicit(&global->popped, memory_order_acquire);
     return atomic_load_explicit(&global->pushed, memory_order_relaxed) - popped;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -82,10 +82,11 @@
 #ifndef WEFT_QUEUE_LOCKFREE_QUEUE_H_
 #define WEFT_QUEUE_LOCKFREE_QUEUE_H_
 
-#include <stdatomic.h>
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weft/base/atomic.h"
 #include "weft/base/compiler.h"
 #include "weft/queue/lockfree_ring.h"
 #include "weft/queue/node.h"
@@ -98,9 +99,9 @@
 #define WEFT_QUEUE_MADE static WEFT_ALWAYS_INLINE __attribute__((unused))
 
 #define WEFT_LOCKFREE_QUEUE_DEFINE(prefix, CAPACITY)                          \
-    _Static_assert((CAPACITY) >= 2 && (CAPACITY) <= 1 << 30 &&                \
-                       ((CAPACITY) & ((CAPACITY)-1)) == 0,                    \
-                   "the capacity of a lock-free queue is a power of two");    \
+    static_assert((CAPACITY) >= 2 && (CAPACITY) <= 1 << 30 &&                 \
+                      ((CAPACITY) & ((CAPACITY)-1)) == 0,                     \
+                  "the capacity of a lock-free queue is a power of two");     \
     struct prefix {                                                           \
         struct weft_ring ring;                                                \
         weft_slot slots[CAPACITY];                                            \

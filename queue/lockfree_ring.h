@@ -9,11 +9,12 @@
 #ifndef WEFT_QUEUE_LOCKFREE_RING_H_
 #define WEFT_QUEUE_LOCKFREE_RING_H_
 
-#include <stdatomic.h>
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "weft/base/atomic.h"
 #include "weft/base/check.h"
 #include "weft/base/compiler.h"
 #include "weft/queue/node.h"
@@ -21,7 +22,7 @@
 /* Written by the owner before it is published, read by whoever claimed it; by a
  * quick thief before it knows whether it did, hence atomic. Always relaxed: the
  * order is that of head and tail. */
-typedef _Atomic(struct weft_node *) weft_slot;
+typedef WEFT_ATOMIC(struct weft_node *) weft_slot;
 
 static WEFT_ALWAYS_INLINE struct weft_node *weft_slot_read(
     const weft_slot *slots, uint32_t capacity, uint32_t index) {
@@ -41,20 +42,20 @@ static WEFT_ALWAYS_INLINE void weft_slot_write(weft_slot *slots,
 struct weft_ring {
     /* Any thread, atomic: steal << 32 | real. Changed by the owner's pop and
      * overflow and by thieves, always by compare-and-exchange. */
-    WEFT_CACHE_ALIGNED _Atomic uint64_t head;
+    WEFT_CACHE_ALIGNED WEFT_ATOMIC(uint64_t) head;
 
     /* Written by the owner; any thread reads it. */
-    WEFT_CACHE_ALIGNED _Atomic uint32_t tail;
+    WEFT_CACHE_ALIGNED WEFT_ATOMIC(uint32_t) tail;
 
     /* Owner only. A `steal` of before; see 4. above. Not in tail's line:
      * thieves that look at tail would make each pop pay for its store. */
     WEFT_CACHE_ALIGNED uint32_t head_seen;
     /* Written by the owner; any thread samples it. Most slots ever in use. */
-    _Atomic uint32_t high_water;
+    WEFT_ATOMIC(uint32_t) high_water;
 };
 
-_Static_assert(sizeof(struct weft_ring) == 3 * WEFT_CACHE_LINE,
-               "head, tail and the owner's words each have a line");
+static_assert(sizeof(struct weft_ring) == 3 * WEFT_CACHE_LINE,
+              "head, tail and the owner's words each have a line");
 
 static WEFT_ALWAYS_INLINE uint64_t weft_ring_pack(uint32_t steal,
                                                   uint32_t real) {
@@ -330,7 +331,8 @@ static WEFT_ALWAYS_INLINE uint32_t weft_ring_claim(struct weft_ring *ring,
 
 /* Thief, step 3: the slots that were claimed are the owner's again. `word` is
  * the head of a ring, of this kind or of block_ring.h. */
-static WEFT_ALWAYS_INLINE void weft_ring_head_give_back(_Atomic uint64_t *word,
+static WEFT_ALWAYS_INLINE void weft_ring_head_give_back(WEFT_ATOMIC(uint64_t) *
+                                                            word,
                                                         uint32_t first) {
     uint64_t head = atomic_load_explicit(word, memory_order_relaxed);
     uint32_t real;

@@ -29,7 +29,9 @@ struct weft_batch {
 
 /* Makes the batch empty. */
 static inline void weft_batch_init(struct weft_batch *batch) {
-    *batch = (struct weft_batch){.head = NULL, .tail = NULL, .count = 0};
+    batch->head = NULL;
+    batch->tail = NULL;
+    batch->count = 0;
 }
 
 /* Puts `node` last. */

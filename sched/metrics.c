@@ -17,7 +17,7 @@ static void add_processors(struct weft_runtime *rt, struct weft_metrics *m) {
     for (unsigned i = 0; i < rt->processor_count; i++) {
         struct weft_processor *p = &rt->processors[i];
         struct weft_local_counters c;
-        weft_local_counters(&p->queue, &c);
+        weft_local_counters_read(&p->queue, &c);
         ended += get(&p->ended);
         m->spawned += get(&p->spawned);
         m->switches += get(&p->seq);

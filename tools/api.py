@@ -35,8 +35,8 @@ PARTS = ("weft/preempt/gate.h", "weft/preempt/thread.h",
          "weft/queue/lockfree_global.h")
 
 # Headers that users' code is compiled with but does not call.
-INSIDE = ("weft/sync/wait_list.h", "weft/base/lock.h", "weft/base/compiler.h",
-          "weft/preempt/asked.h")
+INSIDE = ("weft/sync/wait_list.h", "weft/base/lock.h", "weft/base/atomic.h",
+          "weft/base/compiler.h", "weft/preempt/asked.h")
 
 # The same for single names: what inline functions and the runtime call.
 NOT_CALLED = ("weft_asked", "weft_check_slowly", "weft_local_count",

@@ -10,6 +10,10 @@
  *     cancel  error set, then, with the lock: takes all out of the list and
  *             cancels them, in batches
  *
+ * A deadline on the whole is kept by a task beside the children, the watch,
+ * which waits for the end of the scope until then and cancels as a child that
+ * fails does. Who waits for the scope tells it the end and waits for it, too.
+ *
  * Always true:
  *  - a child in the list is alive: it enters and leaves by itself, under the
  *    lock, so its task can be cancelled there without a handle;
@@ -22,7 +26,9 @@
  *
  * Rejected: handles that the owner joins one by one (a scope that lives long
  * and starts many would collect the ended ones; and a join is ended by
- * cancellation, while this wait must not be). After Trio's nurseries and Go's
+ * cancellation, while this wait must not be); a timer that calls a function (it
+ * would run in the monitor or in another's task, where nothing may take long,
+ * and a scope may have a million to cancel). After Trio's nurseries and Go's
  * errgroup. */
 #include "weft/sync/scope.h"
 
@@ -35,6 +41,7 @@
 #include "weft/base/clock.h"
 #include "weft/base/lock.h"
 #include "weft/sched/park.h"
+#include "weft/sync/event.h"
 
 enum { BATCH = 64 }; /* children cancelled under one hold of the lock */
 
@@ -47,6 +54,14 @@ struct weft_scope_child {
     struct weft_scope_child *next, *prev;
     struct weft_task *task; /* once it runs */
     bool listed;
+};
+
+/* Of a scope with a deadline. */
+struct weft_scope_watch {
+    struct weft_scope *scope;     /* fixed */
+    uint64_t deadline;            /* fixed */
+    struct weft_event over;       /* the scope has ended */
+    struct weft_wait_group ended; /* and so has the watch */
 };
 
 void weft_scope_init(struct weft_scope *s) {
@@ -98,6 +113,54 @@ static void fail(struct weft_scope *s, int error) {
 
 void weft_scope_cancel(struct weft_scope *s) {
     fail(s, -ECANCELED);
+}
+
+static void *watch(void *arg) {
+    struct weft_scope_watch *w = arg;
+    int error = weft_event_wait_until(&w->over, w->deadline);
+    if (error != 0) {
+        fail(w->scope, error);
+    }
+    weft_wait_group_done(&w->ended);
+    return NULL;
+}
+
+int weft_scope_init_until(struct weft_scope *s, uint64_t deadline) {
+    /* It has next to nothing to do, and that at once. */
+    static const struct weft_task_options options = {
+        .name = "scope's deadline", .priority = WEFT_PRIORITY_HIGH};
+    struct weft_task *task;
+    weft_scope_init(s);
+    if (deadline == WEFT_FOREVER) {
+        return 0;
+    }
+    if (deadline <= weft_now()) {
+        fail(s, -ETIMEDOUT);
+        return 0;
+    }
+    struct weft_scope_watch *w = malloc(sizeof *w);
+    if (w == NULL) {
+        return -ENOMEM;
+    }
+    *w = (struct weft_scope_watch){.scope = s, .deadline = deadline};
+    weft_wait_group_add(&w->ended, 1);
+    int error = weft_spawn(&task, watch, w, &options);
+    if (error != 0) {
+        free(w);
+        return error;
+    }
+    weft_detach(task);
+    s->watch = w;
+    return 0;
+}
+
+static void end_watch(struct weft_scope *s) {
+    if (s->watch != NULL) {
+        weft_event_set(&s->watch->over);
+        weft_wait_group_wait_uncancellable(&s->watch->ended);
+        free(s->watch);
+        s->watch = NULL;
+    }
 }
 
 static void begin(struct weft_scope *s, struct weft_scope_child *c) {
@@ -176,6 +239,7 @@ int weft_scope_wait_until(struct weft_scope *s, uint64_t deadline) {
         fail(s, error);
         weft_wait_group_wait_uncancellable(&s->children);
     }
+    end_watch(s);
     return weft_scope_error(s);
 }
 

@@ -26,12 +26,14 @@ extern "C" {
 #endif
 
 struct weft_scope_child;
+struct weft_scope_watch;
 
 /* On the stack of the task that opens it, or wherever its children can reach it
  * until weft_scope_wait() has returned. */
 struct weft_scope {
     struct weft_wait_group children; /* that have not ended */
     struct weft_task *owner;         /* who opened it, and is to wait; fixed */
+    struct weft_scope_watch *watch;  /* of its deadline, or NULL; fixed */
     WEFT_SYNC_ATOMIC(int) error;     /* any thread: the first one, it stays */
     WEFT_SYNC_LOCK lock;
     struct weft_scope_child *first; /* that run and were not cancelled; lock */
@@ -40,6 +42,14 @@ struct weft_scope {
 /* Opens a scope for the caller, which must wait for it. Context: any thread;
  * does not switch. */
 void weft_scope_init(struct weft_scope *s);
+
+/* The same with a deadline on the whole: when it passes before the scope's wait
+ * has returned, all tasks in it are cancelled, whatever the owner is doing, and
+ * -ETIMEDOUT is the error unless there is one; the owner itself goes on. It
+ * costs a task that sleeps until then, unless `deadline` is WEFT_FOREVER or has
+ * passed already. Returns 0; -ENOMEM, or -EPERM when no runtime runs: then no
+ * scope was opened. Context: any thread; does not switch. */
+int weft_scope_init_until(struct weft_scope *s, uint64_t deadline);
 
 /* Starts `fn(arg)` as a task in `s`; `options` as for weft_spawn(). When it
  * returns other than 0, that is an error. Returns 0: then `fn` will be called,

@@ -375,6 +375,66 @@ static void waiting_in_it_for_it_stops_with_a_sentence(void **state) {
     weft_test_stops(waits_inside, true, "who opens it waits for it");
 }
 
+static void spin_past_a_deadline(void *arg) {
+    struct weft_scope s;
+    cancelled_ones = 0;
+    uint64_t until = weft_now() + WEFT_MS;
+    WEFT_CHECK_OP(weft_scope_init_until(&s, until), ==, 0);
+    int error = 0;
+    while (error == 0) {
+        error = weft_scope_go(&s, stay, NULL);
+        weft_yield();
+    }
+    WEFT_CHECK_OP(error, ==, -ECANCELED);
+    WEFT_CHECK(weft_now() >= until);
+    while (running > 0) {
+        weft_yield(); /* all the while it does not wait for them */
+    }
+    WEFT_CHECK_OP(weft_scope_error(&s), ==, -ETIMEDOUT);
+    WEFT_CHECK_OP(weft_scope_wait(&s), ==, -ETIMEDOUT);
+}
+
+static void its_own_deadline_acts_whatever_the_owner_does(void **state) {
+    weft_test_run(spin_past_a_deadline, NULL);
+}
+
+static void end_before_it(void *arg) {
+    long before = weft_test_allocated();
+    struct weft_scope s;
+    for (int round = 0; round < WEFT_TEST_ROUNDS(500); round++) {
+        long place = 0;
+        /* At times it passes while the scope ends. */
+        uint64_t until = round % 2 == 0
+                             ? WEFT_FOREVER - 1
+                             : weft_now() + (uint64_t)round % 50 * WEFT_US;
+        WEFT_CHECK_OP(weft_scope_init_until(&s, until), ==, 0);
+        int error = weft_scope_go(&s, write_one, &place);
+        WEFT_CHECK(error == 0 || (round % 2 == 1 && error == -ECANCELED));
+        int result = weft_scope_wait(&s);
+        WEFT_CHECK(result == 0 || (round % 2 == 1 && result == -ETIMEDOUT));
+        WEFT_CHECK_OP(place, ==, error == 0 ? 1L : 0L);
+    }
+    WEFT_CHECK_OP(weft_scope_init_until(&s, weft_now() + 3600 * WEFT_S), ==, 0);
+    WEFT_CHECK_OP(weft_scope_go(&s, stay, NULL), ==, 0);
+    WEFT_CHECK_OP(weft_scope_go(&s, fails, (void *)1), ==, 0);
+    WEFT_CHECK_OP(weft_scope_wait(&s), ==, -EIO);
+    WEFT_CHECK_OP(weft_scope_init_until(&s, 0), ==, 0);
+    WEFT_CHECK_OP(weft_scope_go(&s, stay, NULL), ==, -ECANCELED);
+    WEFT_CHECK_OP(weft_scope_wait(&s), ==, -ETIMEDOUT);
+    WEFT_CHECK_OP(weft_scope_init_until(&s, WEFT_FOREVER), ==, 0);
+    WEFT_CHECK_OP(weft_test_allocated(), ==, before);
+    WEFT_CHECK_OP(weft_scope_wait(&s), ==, 0);
+    weft_test_fail_nth(1);
+    WEFT_CHECK_OP(weft_scope_init_until(&s, WEFT_FOREVER - 1), ==, -ENOMEM);
+    WEFT_CHECK_OP(weft_test_allocated(), ==, before);
+}
+
+static void nothing_is_left_of_a_deadline_that_is_not_needed(void **state) {
+    struct weft_scope s;
+    weft_test_run(end_before_it, NULL);
+    assert_int_equal(weft_scope_init_until(&s, WEFT_FOREVER - 1), -EPERM);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(its_tasks_have_ended_before_it_does),
@@ -388,6 +448,8 @@ int main(void) {
         cmocka_unit_test(what_cannot_start_is_not_waited_for),
         cmocka_unit_test(trees_of_scopes_end_whatever_fails),
         cmocka_unit_test(a_foreign_thread_may_own_one),
+        cmocka_unit_test(its_own_deadline_acts_whatever_the_owner_does),
+        cmocka_unit_test(nothing_is_left_of_a_deadline_that_is_not_needed),
         cmocka_unit_test(waiting_in_it_for_it_stops_with_a_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

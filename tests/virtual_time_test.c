@@ -118,6 +118,12 @@ static void set_a_limit(void *arg) {
     }
     WEFT_CHECK_OP(weft_scope_wait_until(&s, began + HOUR), ==, -ETIMEDOUT);
     WEFT_CHECK_OP(weft_now(), ==, began + HOUR);
+    WEFT_CHECK_OP(weft_scope_init_until(&s, began + 2 * HOUR), ==, 0);
+    WEFT_CHECK_OP(weft_scope_go(&s, work_for_long, NULL), ==, 0);
+    WEFT_CHECK_OP(weft_sleep(2 * HOUR), ==, 0);
+    WEFT_CHECK_OP(weft_scope_error(&s), ==, -ETIMEDOUT);
+    WEFT_CHECK_OP(weft_scope_wait(&s), ==, -ETIMEDOUT);
+    WEFT_CHECK_OP(weft_now(), ==, began + 3 * HOUR);
 }
 
 static void a_scope_ends_at_its_deadline(void **state) {

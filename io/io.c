@@ -94,6 +94,17 @@ static long try_writev(const struct weft_descriptor *d,
     return weft_syscall(SYS_writev, d->fd, (long)pieces, count, 0, 0, 0);
 }
 
+/* One try to read. A socket's own call is a tenth of a microsecond shorter than
+ * read(2), which is for every kind of file; but it would take a datagram, or
+ * say -EAGAIN, where there is no room. */
+static long try_read(const struct weft_descriptor *d, void *data, size_t size) {
+    if (WEFT_LIKELY(d->kind <= WEFT_DESCRIPTOR_SOCKET && size != 0)) {
+        return weft_syscall(SYS_recvfrom, d->fd, (long)data, (long)size, 0, 0,
+                            0);
+    }
+    return weft_syscall(SYS_read, d->fd, (long)data, (long)size, 0, 0, 0);
+}
+
 ssize_t weft_read(int fd, void *data, size_t size, uint64_t deadline) {
     struct weft_descriptor *d;
     long result = weft_io_begin(fd, WEFT_READING, deadline, &d);
@@ -103,8 +114,7 @@ ssize_t weft_read(int fd, void *data, size_t size, uint64_t deadline) {
     int late = weft_io_wait_news(d, deadline);
     if (WEFT_LIKELY(late != -EBADF)) {
         do {
-            result =
-                weft_syscall(SYS_read, fd, (long)data, (long)size, 0, 0, 0);
+            result = try_read(d, data, size);
             if (WEFT_UNLIKELY(late != 0 && result == -EAGAIN)) {
                 result = late;
                 break;

@@ -55,9 +55,10 @@ struct http_work {
     struct http_response response;
     struct http_out out;
     struct http_date date;
-    bool continued; /* 100 was sent for this request, or is not wanted */
+    uint64_t date_until; /* from then on `date` is of another second */
+    bool continued;      /* 100 was sent for this request, or is not wanted */
     uint64_t read_deadline;  /* of the request at hand; 0: not yet begun */
-    uint64_t began;          /* when it began to be answered */
+    uint64_t began;          /* when its head had been read; 0: not asked yet */
     uint64_t answered;       /* just now; 0: longer ago */
     size_t in_start, in_end; /* bytes of `in` not yet used */
     char in[IN_SIZE];
@@ -105,12 +106,13 @@ static struct http_work *new_work(const struct http_service *service) {
         work->out = (struct http_out){
             .data = work->out_data, .capacity = OUT_SIZE, .write = send_out};
         work->date = (struct http_date){0};
+        work->date_until = 0;
         http_request_init(&work->request, &limits, work->store);
     }
     return work;
 }
 
-/* False: no memory. */
+/* The request in it has been reset. False: no memory. */
 static bool take_work(struct http_connection *c) {
     /* Acquire: pairs with the release in give_work(). */
     struct http_work *work = atomic_exchange_explicit(
@@ -129,11 +131,11 @@ static bool take_work(struct http_connection *c) {
     work->answered = 0;
     work->in_start = 0;
     work->in_end = 0;
-    http_request_reset(&work->request);
     c->work = work;
     return true;
 }
 
+/* The request in it has been reset. */
 static void give_work(struct http_connection *c) {
     /* Release: pairs with the acquire in take_work() and in here. */
     free(atomic_exchange_explicit(spare_of(c->service), c->work,
@@ -170,6 +172,7 @@ struct http_connection *http_connection_new(struct http_service *service,
 
 void http_connection_free(struct http_connection *c) {
     if (c->work != NULL) {
+        http_request_reset(&c->work->request);
         give_work(c);
     }
     weft_close(c->fd);
@@ -212,6 +215,14 @@ static ssize_t fill_request(struct http_connection *c) {
     return fill(c, c->work->read_deadline);
 }
 
+/* Now, or up to one tick of the kernel's clock ago: for what may be that much
+ * too short, at less than half the price. */
+static uint64_t now_roughly(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    return (uint64_t)ts.tv_sec * WEFT_S + (uint64_t)ts.tv_nsec;
+}
+
 /* The first bytes of a request; 0 or an error when none will come. */
 static ssize_t fill_idle(struct http_connection *c) {
     if (c->work != NULL) {
@@ -226,7 +237,7 @@ static ssize_t fill_idle(struct http_connection *c) {
         }
     }
     uint64_t deadline =
-        weft_clock_after(weft_now(), c->service->options->idle_timeout);
+        weft_clock_after(now_roughly(), c->service->options->idle_timeout);
     /* seq_cst, both: steps 1 and 2 on the left, see above. */
     atomic_store_explicit(&c->idle, true, memory_order_seq_cst);
     if (atomic_load_explicit(&c->service->draining, memory_order_seq_cst)) {
@@ -271,6 +282,7 @@ static enum next next_request(struct http_connection *c) {
         if (n <= 0) {
             return GONE;
         }
+        c->work->began = 0;
     }
 }
 
@@ -316,10 +328,15 @@ WEFT_NOINLINE static bool skip_body(struct http_connection *c) {
 
 /* ---- Answering ---- */
 
-static int64_t seconds_now(void) {
+/* Renews the date when its second is over at `now`. */
+static void renew_date(struct http_work *work, uint64_t now) {
     struct timespec ts;
-    clock_gettime(CLOCK_REALTIME_COARSE, &ts);
-    return ts.tv_sec;
+    if (WEFT_LIKELY(now < work->date_until)) {
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &ts);
+    http_date_update(&work->date, ts.tv_sec);
+    work->date_until = now + WEFT_S - (uint64_t)ts.tv_nsec;
 }
 
 /* One line: peer [date] "method target" status bytes seconds. */
@@ -351,7 +368,7 @@ WEFT_NOINLINE static void write_log(struct http_connection *c, uint64_t ns) {
 
 static void begin_response(struct http_connection *c, bool keep_alive) {
     c->work->answered = 0; /* the handler may take its time */
-    http_date_update(&c->work->date, seconds_now());
+    renew_date(c->work, c->work->began);
     http_response_begin(&c->work->response, &c->work->out, &c->work->date,
                         c->work->request.minor, c->work->request.is_head,
                         keep_alive);
@@ -437,7 +454,6 @@ static void linger(struct http_connection *c) {
 
 void http_connection_serve(struct http_connection *c) {
     for (;;) {
-        bool waits = c->work == NULL || c->work->in_start == c->work->in_end;
         enum next next = next_request(c);
         if (next == GONE) {
             if (c->work != NULL) {
@@ -445,7 +461,7 @@ void http_connection_serve(struct http_connection *c) {
             }
             return;
         }
-        if (waits) {
+        if (c->work->began == 0) {
             c->work->began = weft_now();
         }
         if (next == GOT_PROBLEM) {
@@ -475,7 +491,7 @@ void http_connection_refuse(int fd, const char *what) {
                            .capacity = sizeof(data),
                            .write = send_refusal,
                            .arg = &fd};
-    http_date_update(&date, seconds_now());
+    http_date_update(&date, time(NULL));
     http_response_begin(&response, &out, &date, 1, false, false);
     response.retry = true;
     http_respond_error(&response, 503, what);

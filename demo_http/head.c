@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A state machine over bytes whose inner loop runs over whole stretches of
- * field characters. Rejected: memmem() for CRLFCRLF, which starts again with
- * each feed and finds the bare CRs and LFs of nobody. */
+ * field characters, and that takes a CR and its LF together where both are
+ * there. Rejected: memmem() for CRLFCRLF, which starts again with each feed and
+ * finds the bare CRs and LFs of nobody. */
 #include "weft/demo_http/head.h"
 
 #include <stdbool.h>
@@ -62,6 +63,13 @@ static bool keep(struct http_head *head, const char *data, size_t length) {
     return kept == length;
 }
 
+/* Is what was kept of the request line, `length` bytes, no method and no end of
+ * one? */
+static bool method_is_too_long(const struct http_head *head, size_t length) {
+    return head->line_length == 0 && length > MAX_METHOD &&
+           memchr(head->data, ' ', MAX_METHOD) == NULL;
+}
+
 static enum http_head_event too_long(struct http_head *head) {
     return head->line_length == 0
                ? line_too_long(head)
@@ -73,6 +81,20 @@ static enum http_head_event bad_byte(struct http_head *head, char c) {
     return refuse(head, 400,
                   c == '\n' ? "a line in the head ends in LF without CR"
                             : "there is a control character in the head");
+}
+
+/* A line has ended, CRLF and all. */
+static enum http_head_event end_line(struct http_head *head) {
+    head->state = START;
+    if (head->line_length != 0) {
+        return HTTP_HEAD_MORE;
+    }
+    head->line_length = head->length;
+    return HTTP_HEAD_LINE;
+}
+
+static bool is_crlf(const char *p, const char *end) {
+    return end - p >= 2 && p[0] == '\r' && p[1] == '\n';
 }
 
 enum http_head_event http_head_feed(struct http_head *head, const char *data,
@@ -102,14 +124,15 @@ enum http_head_event http_head_feed(struct http_head *head, const char *data,
                     p++;
                 }
                 break;
-            case TEXT:
-                while (p < end && http_char_is(*p, HTTP_CHAR_FIELD)) {
-                    p++;
-                }
+            case TEXT: {
+                p += http_field_span(p, (size_t)(end - p));
+                size_t crlf = is_crlf(p, end) ? 2 : 0;
+                p += crlf;
                 if (!keep(head, start, (size_t)(p - start)) ||
-                    (head->line_length == 0 && head->length > MAX_METHOD &&
-                     memchr(head->data, ' ', MAX_METHOD) == NULL)) {
+                    method_is_too_long(head, head->length - crlf)) {
                     event = too_long(head);
+                } else if (crlf != 0) {
+                    event = end_line(head);
                 } else if (p < end) {
                     if (*p == '\r') {
                         head->state = TEXT_CR;
@@ -119,18 +142,15 @@ enum http_head_event http_head_feed(struct http_head *head, const char *data,
                     }
                 }
                 break;
+            }
             case TEXT_CR:
                 if (*p != '\n') {
                     event = refuse(head, 400, "a CR without LF in the head");
                 } else if (!keep(head, "\r\n", 2)) {
                     event = too_long(head);
                 } else {
-                    head->state = START;
                     p++;
-                    if (head->line_length == 0) {
-                        head->line_length = head->length;
-                        event = HTTP_HEAD_LINE;
-                    }
+                    event = end_line(head);
                 }
                 break;
             case START:

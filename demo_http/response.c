@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "weft/base/compiler.h"
+
 int http_out_flush(struct http_out *out) {
     if (out->error == 0 && out->length > 0) {
         int error = out->write(out->arg, out->data, out->length);
@@ -18,7 +20,8 @@ int http_out_flush(struct http_out *out) {
     return out->error;
 }
 
-int http_out_put(struct http_out *out, const char *data, size_t length) {
+static WEFT_NOINLINE int put_slowly(struct http_out *out, const char *data,
+                                    size_t length) {
     while (length > out->capacity - out->length) {
         if (out->length == 0) { /* larger than the buffer: past it */
             if (out->error == 0) {
@@ -36,11 +39,26 @@ int http_out_put(struct http_out *out, const char *data, size_t length) {
     return out->error;
 }
 
-static void put(struct http_response *r, const char *s) {
-    http_out_put(r->out, s, strlen(s));
+/* Inlined: most pieces are literals, a move or two. */
+static WEFT_ALWAYS_INLINE int put_bytes(struct http_out *out, const char *data,
+                                        size_t length) {
+    if (WEFT_UNLIKELY(length > out->capacity - out->length)) {
+        return put_slowly(out, data, length);
+    }
+    memcpy(out->data + out->length, data, length);
+    out->length += length;
+    return out->error;
 }
 
-#define PUT_LITERAL(r, s) http_out_put((r)->out, (s), sizeof(s) - 1)
+int http_out_put(struct http_out *out, const char *data, size_t length) {
+    return put_bytes(out, data, length);
+}
+
+static void put(struct http_response *r, const char *s) {
+    put_bytes(r->out, s, strlen(s));
+}
+
+#define PUT_LITERAL(r, s) put_bytes((r)->out, (s), sizeof(s) - 1)
 
 static void put_number(struct http_response *r, uint64_t n, unsigned base) {
     char digits[24];
@@ -49,8 +67,18 @@ static void put_number(struct http_response *r, uint64_t n, unsigned base) {
         *--p = "0123456789abcdef"[n % base];
         n /= base;
     } while (n > 0);
-    http_out_put(r->out, p, (size_t)(digits + sizeof(digits) - p));
+    put_bytes(r->out, p, (size_t)(digits + sizeof(digits) - p));
 }
+
+/* What most heads begin with, divided where another status would differ. */
+#define STATUS_OK   "HTTP/1.1 200 OK\r\n"
+#define BEFORE_DATE "Server: weft\r\nDate: "
+
+enum {
+    DATE_LENGTH = 29,
+    STATUS_LENGTH = sizeof(STATUS_OK) - 1,
+    OK_LENGTH = STATUS_LENGTH + sizeof(BEFORE_DATE) - 1 + DATE_LENGTH + 2,
+};
 
 static void put_two(char *at, int n) {
     at[0] = (char)('0' + n / 10);
@@ -81,6 +109,10 @@ void http_date_update(struct http_date *date, int64_t second) {
     put_two(date->text + 17, tm.tm_hour);
     put_two(date->text + 20, tm.tm_min);
     put_two(date->text + 23, tm.tm_sec);
+    static const char kOk[] = STATUS_OK BEFORE_DATE;
+    memcpy(date->ok, kOk, sizeof(kOk) - 1);
+    memcpy(date->ok + sizeof(kOk) - 1, date->text, DATE_LENGTH);
+    memcpy(date->ok + OK_LENGTH - 2, "\r\n", 2);
     date->second = second;
 }
 
@@ -148,16 +180,16 @@ static void begin_head(struct http_response *r, int status, const char *type) {
         r->keep_alive = false;
     }
     if (status == 200) {
-        PUT_LITERAL(r, "HTTP/1.1 200 OK\r\nServer: weft\r\nDate: ");
+        put_bytes(r->out, r->date->ok, OK_LENGTH);
     } else {
         PUT_LITERAL(r, "HTTP/1.1 ");
         put_number(r, (uint64_t)status, 10);
         PUT_LITERAL(r, " ");
         put(r, http_status_reason(status));
-        PUT_LITERAL(r, "\r\nServer: weft\r\nDate: ");
+        PUT_LITERAL(r, "\r\n");
+        put_bytes(r->out, r->date->ok + STATUS_LENGTH,
+                  OK_LENGTH - STATUS_LENGTH);
     }
-    put(r, r->date->text);
-    PUT_LITERAL(r, "\r\n");
     if (type != NULL) {
         PUT_LITERAL(r, "Content-Type: ");
         put(r, type);
@@ -233,10 +265,10 @@ int http_write(struct http_response *r, const char *data, size_t length) {
     if (r->chunked) {
         put_number(r, length, 16);
         PUT_LITERAL(r, "\r\n");
-        http_out_put(r->out, data, length);
+        put_bytes(r->out, data, length);
         PUT_LITERAL(r, "\r\n");
     } else {
-        http_out_put(r->out, data, length);
+        put_bytes(r->out, data, length);
         r->promised -= r->framed ? length : 0;
     }
     r->body_bytes += length;

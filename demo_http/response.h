@@ -36,6 +36,7 @@ struct http_out {
 struct http_date {
     int64_t second;
     char text[32];
+    char ok[80]; /* how most heads begin, with that time in it */
 };
 
 struct http_response {

@@ -7,24 +7,27 @@
 #include "weft/demo_http/exchange.h"
 
 struct route {
-    const char *path;
+    struct http_text path;
     int (*handle)(struct http_exchange *);
     bool any_method;
     bool quick; /* answers before anybody could wait for it */
 };
 
+#define PATH(literal) \
+    { (literal), sizeof(literal) - 1 }
+
 static const struct route kRoutes[] = {
-    {"/plaintext", http_handle_plaintext, false, true},
-    {"/json", http_handle_json, false, true},
-    {"/", http_handle_home, false, true},
-    {"/cpu", http_handle_cpu, false, false},
-    {"/fib", http_handle_fib, false, false},
-    {"/sleep", http_handle_sleep, false, false},
-    {"/echo", http_handle_echo, true, false},
-    {"/big", http_handle_big, false, false},
-    {"/stream", http_handle_stream, false, false},
-    {"/metrics", http_handle_metrics, false, true},
-    {"/healthz", http_handle_healthz, false, true},
+    {PATH("/plaintext"), http_handle_plaintext, false, true},
+    {PATH("/json"), http_handle_json, false, true},
+    {PATH("/"), http_handle_home, false, true},
+    {PATH("/cpu"), http_handle_cpu, false, false},
+    {PATH("/fib"), http_handle_fib, false, false},
+    {PATH("/sleep"), http_handle_sleep, false, false},
+    {PATH("/echo"), http_handle_echo, true, false},
+    {PATH("/big"), http_handle_big, false, false},
+    {PATH("/stream"), http_handle_stream, false, false},
+    {PATH("/metrics"), http_handle_metrics, false, true},
+    {PATH("/healthz"), http_handle_healthz, false, true},
 };
 
 static const char kReading[] = "GET, HEAD, OPTIONS";
@@ -50,7 +53,8 @@ int http_answer(struct http_exchange *x) {
     }
     for (size_t i = 0; i < sizeof(kRoutes) / sizeof(kRoutes[0]); i++) {
         const struct route *route = &kRoutes[i];
-        if (!http_text_is(request->path, route->path)) {
+        if (request->path.length != route->path.length ||
+            memcmp(request->path.at, route->path.at, route->path.length) != 0) {
             continue;
         }
         if (!allows(route, request->method)) {

@@ -47,13 +47,16 @@ static bool escapes_are_valid(struct http_text t) {
 
 static struct http_problem path_and_query(struct http_text t,
                                           struct http_target *out) {
-    if (!http_text_all(t, HTTP_CHAR_URI)) {
-        return bad("the request target has a character that no URI has");
+    size_t mark = http_char_span(t.at, t.length, HTTP_CHAR_PATH);
+    if (mark < t.length) {
+        if (!http_text_all(from(t, mark), HTTP_CHAR_URI)) {
+            return bad("the request target has a character that no URI has");
+        }
+        if (!escapes_are_valid(from(t, mark))) {
+            return bad("the request target has a broken percent-encoding");
+        }
+        mark += find(from(t, mark), '?');
     }
-    if (!escapes_are_valid(t)) {
-        return bad("the request target has a broken percent-encoding");
-    }
-    size_t mark = find(t, '?');
     out->path = upto(t, mark);
     if (mark < t.length) {
         out->query = from(t, mark + 1);
@@ -148,12 +151,18 @@ static bool ip_literal_is_valid(struct http_text t) {
 }
 
 static bool name_is_valid(struct http_text t) {
-    for (size_t i = 0; i < t.length; i++) {
-        if (!http_char_is(t.at[i], HTTP_CHAR_NAME) && t.at[i] != '%') {
+    size_t n = 0;
+    for (;;) {
+        n += http_char_span(t.at + n, t.length - n, HTTP_CHAR_NAME);
+        if (n == t.length) {
+            return true;
+        }
+        if (t.at[n] != '%' || t.length - n < 3 ||
+            !escapes_are_valid(upto(from(t, n), 3))) {
             return false;
         }
+        n += 3;
     }
-    return escapes_are_valid(t);
 }
 
 bool http_authority_is_valid(struct http_text t) {

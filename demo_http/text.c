@@ -4,6 +4,7 @@
  * thread-local, and its tables know nothing of tchar. */
 #include "weft/demo_http/text.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define T HTTP_CHAR_TOKEN
@@ -12,35 +13,36 @@
 #define N HTTP_CHAR_NAME
 #define D HTTP_CHAR_DIGIT
 #define X HTTP_CHAR_HEX
+#define P HTTP_CHAR_PATH
 
 const uint8_t http_chars[256] = {
     ['\t'] = F,
     [' '] = F,
-    ['0' ... '9'] = T | F | U | N | D | X,
-    ['A' ... 'F'] = T | F | U | N | X,
-    ['G' ... 'Z'] = T | F | U | N,
-    ['a' ... 'f'] = T | F | U | N | X,
-    ['g' ... 'z'] = T | F | U | N,
-    ['-'] = T | F | U | N,
-    ['.'] = T | F | U | N,
-    ['_'] = T | F | U | N,
-    ['~'] = T | F | U | N,
-    ['!'] = T | F | U | N,
-    ['$'] = T | F | U | N,
-    ['&'] = T | F | U | N,
-    ['\''] = T | F | U | N,
-    ['*'] = T | F | U | N,
-    ['+'] = T | F | U | N,
-    ['('] = F | U | N,
-    [')'] = F | U | N,
-    [','] = F | U | N,
-    [';'] = F | U | N,
-    ['='] = F | U | N,
+    ['0' ... '9'] = T | F | U | P | N | D | X,
+    ['A' ... 'F'] = T | F | U | P | N | X,
+    ['G' ... 'Z'] = T | F | U | P | N,
+    ['a' ... 'f'] = T | F | U | P | N | X,
+    ['g' ... 'z'] = T | F | U | P | N,
+    ['-'] = T | F | U | P | N,
+    ['.'] = T | F | U | P | N,
+    ['_'] = T | F | U | P | N,
+    ['~'] = T | F | U | P | N,
+    ['!'] = T | F | U | P | N,
+    ['$'] = T | F | U | P | N,
+    ['&'] = T | F | U | P | N,
+    ['\''] = T | F | U | P | N,
+    ['*'] = T | F | U | P | N,
+    ['+'] = T | F | U | P | N,
+    ['('] = F | U | P | N,
+    [')'] = F | U | P | N,
+    [','] = F | U | P | N,
+    [';'] = F | U | P | N,
+    ['='] = F | U | P | N,
     ['%'] = T | F | U,
-    ['/'] = F | U,
-    [':'] = F | U,
+    ['/'] = F | U | P,
+    [':'] = F | U | P,
     ['?'] = F | U,
-    ['@'] = F | U,
+    ['@'] = F | U | P,
     ['#'] = T | F,
     ['^'] = T | F,
     ['`'] = T | F,
@@ -56,17 +58,37 @@ const uint8_t http_chars[256] = {
     [0x80 ... 0xff] = F,
 };
 
-bool http_text_all(struct http_text t, unsigned kinds) {
-    for (size_t i = 0; i < t.length; i++) {
-        if (!http_char_is(t.at[i], kinds)) {
-            return false;
-        }
-    }
-    return true;
+/* A word with the top bit of a byte set where that byte is below `low`, for a
+ * `low` of up to 128. What is subtracted may borrow from the byte above one
+ * that is found: only the lowest found is sure. */
+static uint64_t below(uint64_t word, uint64_t low) {
+    const uint64_t each = UINT64_MAX / 255;
+    return (word - each * low) & ~word & (each << 7);
 }
 
-bool http_text_is(struct http_text t, const char *s) {
-    return strlen(s) == t.length && memcmp(t.at, s, t.length) == 0;
+size_t http_field_span(const char *at, size_t length) {
+    size_t n = 0;
+    while (length - n >= sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, at + n, sizeof(word));
+        word = le64toh(word); /* the first byte is the lowest */
+        uint64_t bad =
+            below(word, ' ') | below(word ^ UINT64_MAX / 255 * 0x7f, 1);
+        if (bad == 0) {
+            n += sizeof(word);
+            continue;
+        }
+        n += (size_t)__builtin_ctzll(bad) / 8;
+        if (at[n] != '\t') {
+            return n;
+        }
+        n++;
+    }
+    return n + http_char_span(at + n, length - n, HTTP_CHAR_FIELD);
+}
+
+bool http_text_all(struct http_text t, unsigned kinds) {
+    return http_char_span(t.at, t.length, kinds) == t.length;
 }
 
 static char lower(char c) {
@@ -74,15 +96,12 @@ static char lower(char c) {
 }
 
 bool http_text_is_nocase(struct http_text t, const char *s) {
-    if (strlen(s) != t.length) {
-        return false;
+    size_t i = 0;
+    while (i < t.length && s[i] != '\0' &&
+           (t.at[i] == s[i] || lower(t.at[i]) == lower(s[i]))) {
+        i++;
     }
-    for (size_t i = 0; i < t.length; i++) {
-        if (lower(t.at[i]) != lower(s[i])) {
-            return false;
-        }
-    }
-    return true;
+    return i == t.length && s[i] == '\0';
 }
 
 static bool is_blank(char c) {
@@ -131,6 +150,8 @@ bool http_list_next(struct http_text *rest, struct http_text *element) {
     return false;
 }
 
+enum { SAFE_DIGITS = 19 }; /* so many fit, whatever they are */
+
 bool http_parse_decimal(struct http_text t, uint64_t *out) {
     uint64_t value = 0;
     if (t.length == 0) {
@@ -141,7 +162,7 @@ bool http_parse_decimal(struct http_text t, uint64_t *out) {
             return false;
         }
         uint64_t digit = (uint64_t)(t.at[i] - '0');
-        if (value > (UINT64_MAX - digit) / 10) {
+        if (i >= SAFE_DIGITS && value > (UINT64_MAX - digit) / 10) {
             return false;
         }
         value = value * 10 + digit;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct http_text {
     const char *at;
@@ -28,6 +29,7 @@ enum http_char {
     HTTP_CHAR_NAME = 8,  /* unreserved and sub-delims: a registered name */
     HTTP_CHAR_DIGIT = 16,
     HTTP_CHAR_HEX = 32,
+    HTTP_CHAR_PATH = 64, /* HTTP_CHAR_URI, but not ? and % */
 };
 
 extern const uint8_t http_chars[256];
@@ -44,9 +46,26 @@ static inline unsigned http_hex_value(char c) {
 /* Whether every byte of `t` is of one of `kinds`; true for no bytes. */
 bool http_text_all(struct http_text t, unsigned kinds);
 
-/* Whether `t` reads as `s`; the second takes upper and lower case (ASCII) for
- * the same. */
-bool http_text_is(struct http_text t, const char *s);
+/* How many of the first bytes at `at` are of one of `kinds`, up to `length`. */
+static inline size_t http_char_span(const char *at, size_t length,
+                                    unsigned kinds) {
+    size_t n = 0;
+    while (n < length && http_char_is(at[n], kinds)) {
+        n++;
+    }
+    return n;
+}
+
+/* The same for HTTP_CHAR_FIELD, eight bytes at a time. */
+size_t http_field_span(const char *at, size_t length);
+
+/* Whether `t` reads as `s`. Inline, since most know the length of `s`. */
+static inline bool http_text_is(struct http_text t, const char *s) {
+    size_t length = strlen(s);
+    return t.length == length && memcmp(t.at, s, length) == 0;
+}
+
+/* The same; upper and lower case (ASCII) are one. */
 bool http_text_is_nocase(struct http_text t, const char *s);
 
 /* `t` without the spaces and tabs around it. */

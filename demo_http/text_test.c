@@ -31,6 +31,36 @@ static void field_characters_leave_out_controls_alone(void **state) {
     }
 }
 
+static void a_span_of_field_characters_ends_at_the_first_other(void **state) {
+    char bytes[40];
+    for (size_t length = 0; length <= sizeof(bytes); length++) {
+        for (size_t at = 0; at < length; at++) {
+            for (int c = 0; c < 256; c++) {
+                /* What is next to it, and what comes after, must not matter. */
+                memset(bytes, c & 1 ? '\t' : 0x80 + c / 2, sizeof(bytes));
+                bytes[at] = (char)c;
+                bytes[at + 1 < length ? at + 1 : at] =
+                    (char)(at + 1 < length ? 0x20 : c);
+                bool good = http_char_is((char)c, HTTP_CHAR_FIELD);
+                assert_int_equal(http_field_span(bytes, length),
+                                 good ? length : at);
+            }
+        }
+        memset(bytes, '\0', sizeof(bytes));
+        memset(bytes, 'x', length);
+        assert_int_equal(http_field_span(bytes, sizeof(bytes)), length);
+        assert_int_equal(http_field_span(bytes, length), length);
+    }
+}
+
+static void path_characters_are_those_of_a_uri_but_two(void **state) {
+    for (int c = 0; c < 256; c++) {
+        bool wanted =
+            http_char_is((char)c, HTTP_CHAR_URI) && c != '%' && c != '?';
+        assert_int_equal(http_char_is((char)c, HTTP_CHAR_PATH), wanted);
+    }
+}
+
 static void uri_characters_are_those_of_rfc_3986(void **state) {
     const char *pchars =
         "-._~!$&'()*+,;=:@/?%0123456789"
@@ -94,6 +124,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tokens_are_what_the_rfc_lists),
         cmocka_unit_test(field_characters_leave_out_controls_alone),
+        cmocka_unit_test(a_span_of_field_characters_ends_at_the_first_other),
+        cmocka_unit_test(path_characters_are_those_of_a_uri_but_two),
         cmocka_unit_test(uri_characters_are_those_of_rfc_3986),
         cmocka_unit_test(comparison_without_case_folds_letters_only),
         cmocka_unit_test(trimming_takes_spaces_and_tabs),

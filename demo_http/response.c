@@ -9,8 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "weft/base/compiler.h"
-
 int http_out_flush(struct http_out *out) {
     if (out->error == 0 && out->length > 0) {
         int error = out->write(out->arg, out->data, out->length);
@@ -20,8 +18,9 @@ int http_out_flush(struct http_out *out) {
     return out->error;
 }
 
-static WEFT_NOINLINE int put_slowly(struct http_out *out, const char *data,
-                                    size_t length) {
+__attribute__((noinline)) static int put_slowly(struct http_out *out,
+                                                const char *data,
+                                                size_t length) {
     while (length > out->capacity - out->length) {
         if (out->length == 0) { /* larger than the buffer: past it */
             if (out->error == 0) {
@@ -40,9 +39,10 @@ static WEFT_NOINLINE int put_slowly(struct http_out *out, const char *data,
 }
 
 /* Inlined: most pieces are literals, a move or two. */
-static WEFT_ALWAYS_INLINE int put_bytes(struct http_out *out, const char *data,
-                                        size_t length) {
-    if (WEFT_UNLIKELY(length > out->capacity - out->length)) {
+__attribute__((always_inline)) static inline int put_bytes(struct http_out *out,
+                                                           const char *data,
+                                                           size_t length) {
+    if (length > out->capacity - out->length) {
         return put_slowly(out, data, length);
     }
     memcpy(out->data + out->length, data, length);

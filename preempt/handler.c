@@ -45,6 +45,7 @@
 #include <unistd.h>
 
 #include "frame.h"
+#include "weft/base/clock.h"
 #include "weft/base/compiler.h"
 #include "weft/base/syscall.h"
 
@@ -56,7 +57,11 @@ struct kernel_action {
     uint64_t mask;
 };
 
-enum { RANGES = 8, MASK_SIZE = sizeof(uint64_t) };
+enum {
+    RANGES = 8,
+    MASK_SIZE = sizeof(uint64_t),
+    AGAIN = 50 * 1000, /* ns; an alarm that went off in libc does it again */
+};
 
 struct range {
     uintptr_t start;
@@ -127,6 +132,12 @@ WEFT_TEXT static bool is_ours(struct weft_thread *thread,
            atomic_load_explicit(&thread->late, memory_order_relaxed) != 0;
 }
 
+/* The alarm of this thread. */
+WEFT_TEXT static bool is_alarm(const struct weft_thread *thread,
+                               const siginfo_t *info) {
+    return thread != NULL && weft_alarm_is(&thread->alarm, info);
+}
+
 /* What the previous handler would have got, with the signals blocked that it
  * wanted blocked. (SA_ONSTACK and SA_RESETHAND of it are not followed.) */
 WEFT_TEXT static void pass_on(int number, siginfo_t *info, void *ucontext) {
@@ -155,6 +166,9 @@ WEFT_TEXT static void pass_on(int number, siginfo_t *info, void *ucontext) {
 /* The gate is closed now; `was_closed` says how it was. */
 WEFT_TEXT static void decide(struct weft_thread *thread, bool was_closed,
                              struct weft_interrupt *interrupt) {
+    if (interrupt->alarm && (was_closed || in_runtime_text(interrupt->pc))) {
+        thread->rang = true;
+    }
     if (was_closed) {
         weft_gate_defer(&thread->gate);
         bump(&thread->deferred_gate);
@@ -169,6 +183,11 @@ WEFT_TEXT static void decide(struct weft_thread *thread, bool was_closed,
         bump(&thread->deferred_libc); /* however often: it holds its locks */
         return;
     }
+    if (interrupt->alarm &&
+        (state.config.alarm == NULL ||
+         !state.config.alarm(state.config.arg, interrupt))) {
+        return;
+    }
     uint32_t in_row =
         atomic_load_explicit(&thread->libc_deferrals, memory_order_relaxed);
     if (!in_application_text(interrupt->pc) &&
@@ -176,6 +195,9 @@ WEFT_TEXT static void decide(struct weft_thread *thread, bool was_closed,
         atomic_store_explicit(&thread->libc_deferrals, in_row + 1,
                               memory_order_relaxed);
         bump(&thread->deferred_libc);
+        if (interrupt->alarm) {
+            weft_alarm_set(&thread->alarm, weft_clock_now() + AGAIN);
+        }
         return;
     }
     atomic_store_explicit(&thread->libc_deferrals, 0, memory_order_relaxed);
@@ -198,18 +220,54 @@ WEFT_TEXT static void open_gate(struct weft_thread *thread) {
     }
 }
 
+/* This signal is done with. A request's word is cleared; one that came while
+ * the signal was the alarm's is still to be answered, and the kernel, which
+ * keeps one signal of a kind for a thread, may have thrown it away. */
+WEFT_TEXT static void finish(struct weft_thread *thread, bool alarm) {
+    atomic_store_explicit(&thread->handling, 0, memory_order_relaxed);
+    if (!alarm) {
+        /* The last store. Release: pairs with the acquire in claim() of
+         * signals.c and in weft_thread_leave(). */
+        atomic_store_explicit(&thread->in_flight, 0, memory_order_release);
+        return;
+    }
+    uint32_t seen =
+        atomic_load_explicit(&thread->in_flight, memory_order_relaxed);
+    if (WEFT_UNLIKELY(seen != 0 && seen != WEFT_THREAD_LEFT)) {
+        weft_handler_send(thread); /* thrown away itself if it was not */
+    }
+}
+
 /* False when the interrupted code goes on on another thread: then there is
  * nothing left to do, and this thread's errno is its own already. */
-WEFT_TEXT static bool answer(struct weft_thread *thread, void *ucontext,
-                             int error, uintptr_t caller) {
-    struct weft_interrupt interrupt = {
-        .thread = thread,
-        .ucontext = ucontext,
-        .pc = weft_frame_pc(ucontext),
-        .sp = weft_frame_sp(ucontext),
-        .error = error,
-        .direct = state.restorer != 0 && caller == state.restorer,
-    };
+WEFT_TEXT static bool answer(struct weft_thread *thread,
+                             struct weft_interrupt *interrupt) {
+    bool was_closed = weft_gate_is_closed(&thread->gate);
+    atomic_store_explicit(&thread->handling, 1, memory_order_relaxed);
+    weft_gate_close(&thread->gate);
+    decide(thread, was_closed, interrupt);
+    if (interrupt->moved) {
+        /* SIGURG is not blocked here: one that comes finds the gate closed, or
+         * the runtime's text, up to the return into the kernel. */
+        open_gate(interrupt->thread);
+        return false;
+    }
+    open_gate(thread);
+    finish(thread, interrupt->alarm);
+    return true;
+}
+
+/* A signal of ours; as answer(). */
+WEFT_TEXT static bool take(struct weft_thread *thread,
+                           struct weft_interrupt *interrupt) {
+    if (interrupt->alarm) {
+        bump(&thread->alarms);
+        weft_alarm_rang(&thread->alarm);
+        if (interrupt->cut_short) {
+            bump(&thread->cut_short);
+        }
+        return answer(thread, interrupt);
+    }
     bump(&thread->deliveries);
     if (atomic_load_explicit(&thread->in_flight, memory_order_relaxed) == 0) {
         /* The first of two signals, after the second was answered. */
@@ -217,22 +275,7 @@ WEFT_TEXT static bool answer(struct weft_thread *thread, void *ucontext,
         bump(&thread->stale);
         return true;
     }
-    bool was_closed = weft_gate_is_closed(&thread->gate);
-    atomic_store_explicit(&thread->handling, 1, memory_order_relaxed);
-    weft_gate_close(&thread->gate);
-    decide(thread, was_closed, &interrupt);
-    if (interrupt.moved) {
-        /* SIGURG is not blocked here: one that comes finds the gate closed, or
-         * the runtime's text, up to the return into the kernel. */
-        open_gate(interrupt.thread);
-        return false;
-    }
-    open_gate(thread);
-    atomic_store_explicit(&thread->handling, 0, memory_order_relaxed);
-    /* The last store. Release: pairs with the acquire in claim() of signals.c
-     * and in weft_thread_leave(). */
-    atomic_store_explicit(&thread->in_flight, 0, memory_order_release);
-    return true;
+    return answer(thread, interrupt);
 }
 
 WEFT_TEXT static void handle(int number, siginfo_t *info, void *ucontext) {
@@ -241,10 +284,21 @@ WEFT_TEXT static void handle(int number, siginfo_t *info, void *ucontext) {
     bool stayed = true;
     struct weft_thread *thread = weft_thread_self();
     /* Acquire: pairs with the release in weft_handler_install(). */
-    if (atomic_load_explicit(&state.active, memory_order_acquire) &&
-        is_ours(thread, info)) {
-        stayed = answer(thread, ucontext, saved,
-                        (uintptr_t)__builtin_return_address(0));
+    bool active = atomic_load_explicit(&state.active, memory_order_acquire);
+    bool alarm = active && is_alarm(thread, info);
+    if (alarm || (active && is_ours(thread, info))) {
+        uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+        struct weft_interrupt interrupt = {
+            .thread = thread,
+            .ucontext = ucontext,
+            .pc = weft_frame_pc(ucontext),
+            .sp = weft_frame_sp(ucontext),
+            .error = saved,
+            .direct = state.restorer != 0 && caller == state.restorer,
+            .alarm = alarm,
+            .cut_short = alarm && weft_frame_cut_short(ucontext),
+        };
+        stayed = take(thread, &interrupt);
     } else {
         pass_on(number, info, ucontext);
     }
@@ -255,10 +309,7 @@ WEFT_TEXT static void handle(int number, siginfo_t *info, void *ucontext) {
 
 WEFT_TEXT void weft_handler_abandon(struct weft_interrupt *interrupt) {
     uint64_t urgent = UINT64_C(1) << (SIGURG - 1);
-    struct weft_thread *thread = interrupt->thread;
-    atomic_store_explicit(&thread->handling, 0, memory_order_relaxed);
-    /* Release: as at the end of answer(). */
-    atomic_store_explicit(&thread->in_flight, 0, memory_order_release);
+    finish(interrupt->thread, interrupt->alarm);
     weft_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&urgent, 0, MASK_SIZE,
                  0, 0);
 }

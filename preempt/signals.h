@@ -7,6 +7,8 @@
  *   thread's gate closed and SIGURG blocked. So handlers never nest, whoever
  *   sends how much: one signal frame at a time lies on a task's stack.
  * - At most one signal of ours is on its way to a thread (`in_flight`).
+ * - A thread's own alarm (alarm.h) is the same signal, and asks the same
+ *   questions, after one of its own: is anything to be done at all?
  * - A SIGURG of somebody else (a socket's urgent data, kill(2), another thread)
  *   goes to the handler that was there before.
  *
@@ -42,6 +44,8 @@ struct weft_interrupt {
     int error;   /* errno as the interrupted code has it */
     bool direct; /* surely nobody's handler stands between the kernel and us */
     bool moved;  /* by weft_signals_return() */
+    bool alarm;  /* nobody has asked: the thread's own alarm went off */
+    bool cut_short; /* it did so in a system call, which returns EINTR now */
 };
 
 struct weft_signals_config {
@@ -52,6 +56,12 @@ struct weft_signals_config {
      * hook has dropped or deferred it itself. NULL: always true.
      * Context: the handler, gate closed. May not touch libc. */
     bool (*may)(void *arg, struct weft_thread *thread);
+
+    /* The thread's alarm has gone off: is it to be preempted? `may` is asked
+     * after it. NULL: always false. Where the gate was closed it is not called;
+     * thread->rang is set, and the note left, for whoever opens it.
+     * Context: as `may`. */
+    bool (*alarm)(void *arg, struct weft_interrupt *interrupt);
 
     /* Preempts: gives the processor away and sleeps until it comes back, say.
      * Returns when the thread may go on with what was interrupted.

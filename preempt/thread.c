@@ -37,6 +37,7 @@ void weft_thread_enter(struct weft_thread *thread) {
     *thread = (struct weft_thread){
         .tid = (pid_t)weft_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0),
     };
+    weft_alarm_init(&thread->alarm, thread->tid);
     weft_gate_close(&thread->gate);
     set_self(thread);
 }
@@ -67,6 +68,7 @@ void weft_thread_leave(void) {
     struct weft_thread *thread = weft_thread_self();
     WEFT_CHECK(thread != NULL);
     WEFT_CHECK(weft_gate_is_closed(&thread->gate));
+    weft_alarm_fini(&thread->alarm);
     uint64_t now = weft_clock_now();
     uint64_t limit = now + LEAVE_LIMIT;
     for (;;) {
@@ -107,4 +109,6 @@ void weft_thread_counters(const struct weft_thread *thread,
     sum->deferred_text += count(&thread->deferred_text);
     sum->deferred_libc += count(&thread->deferred_libc);
     sum->stale += count(&thread->stale);
+    sum->alarms += count(&thread->alarms);
+    sum->cut_short += count(&thread->cut_short);
 }

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "weft/base/atomic.h"
+#include "weft/preempt/alarm.h"
 #include "weft/preempt/asked.h"
 #include "weft/preempt/gate.h"
 
@@ -34,6 +35,8 @@ struct weft_preempt_counters {
     uint64_t stale;         /* not wanted any more: by `may`, or came twice */
     uint64_t foreign;       /* somebody else's SIGURG, passed on */
     uint64_t resent;        /* sent again because no answer came */
+    uint64_t alarms;        /* the thread's own alarm went off */
+    uint64_t cut_short;     /* of those, in a call that then returned EINTR */
 };
 
 /* The value of `in_flight` on a thread that takes no requests. */
@@ -76,6 +79,13 @@ struct weft_thread {
     WEFT_ATOMIC(uint64_t) deferred_text;
     WEFT_ATOMIC(uint64_t) deferred_libc;
     WEFT_ATOMIC(uint64_t) stale;
+    WEFT_ATOMIC(uint64_t) alarms;
+    WEFT_ATOMIC(uint64_t) cut_short;
+
+    /* Its own alarm, which it sets itself, or a scheduler that knows it to be
+     * in the kernel; and whether it went off while the gate was closed. */
+    struct weft_alarm alarm;
+    bool rang;
 
     /* The kernel's number. Fixed from weft_thread_enter() on. */
     pid_t tid;
@@ -91,7 +101,8 @@ struct weft_thread *weft_thread_self(void);
 void weft_thread_enter(struct weft_thread *thread);
 
 /* It cannot any more. Waits (up to 100 ms) for a signal that is on its way;
- * requests that come later are refused. The gate is left closed.
+ * requests that come later are refused, and its alarm is no more. The gate is
+ * left closed.
  * Context: an entered thread, its gate closed. */
 void weft_thread_leave(void);
 

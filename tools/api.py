@@ -27,9 +27,9 @@ import sys
 FACE = ("weft/weft.h", "weft/io/address.h")
 
 # What can be taken from Bazel without the scheduler, and is documented too.
-PARTS = ("weft/preempt/gate.h", "weft/preempt/thread.h",
-         "weft/preempt/signals.h", "weft/preempt/handover.h",
-         "weft/preempt/timer.h", "weft/queue/node.h",
+PARTS = ("weft/preempt/alarm.h", "weft/preempt/gate.h",
+         "weft/preempt/thread.h", "weft/preempt/signals.h",
+         "weft/preempt/handover.h", "weft/preempt/timer.h", "weft/queue/node.h",
          "weft/queue/lockfree_queue.h", "weft/queue/local_queue.h",
          "weft/queue/block_queue.h", "weft/queue/global_queue.h",
          "weft/queue/lockfree_global.h")

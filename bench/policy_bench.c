@@ -166,7 +166,9 @@ static void play(void *arg) {
     } else if (scene->yielders > 0) {
         result[2] = 100 * spins / (spins + works);
     } else {
-        result[2] = (double)(after.requests - before.requests) / seconds;
+        result[2] = (double)(after.requests + after.alarms - before.requests -
+                             before.alarms) /
+                    seconds;
     }
 }
 
@@ -187,6 +189,7 @@ static const struct {
     const struct scene *scene;
 } lines[] = {
     {"wake-up preemption", WEFT_POLICY_WAKE_UP, &sleeper},
+    {"hogs' own alarms", WEFT_POLICY_ALARM, &sleeper},
     {"monitor in the poller", WEFT_POLICY_POLL, &sleeper},
     {"light and hogs", WEFT_POLICY_CLASSES, &sleeper},
     {"light and hogs", WEFT_POLICY_CLASSES, &busy},

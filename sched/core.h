@@ -30,7 +30,7 @@
  *   migrate.c  involuntary preemption of tasks that may change threads
  *   pin.c      tasks that keep their thread while they wait
  *   watch.c    quanta, wake-up preemption, blocked workers
- *   monitor.c  forgotten polling and timers
+ *   monitor.c  forgotten polling and timers; alarms.c: hogs' own clocks
  *   timers.c   sleeping, deadlines; virtual_clock.c: a clock for tests
  *   spawn.c    birth, join, detach, cancel
  *   birth.c    records and stacks for tasks, and who keeps them
@@ -162,11 +162,10 @@ struct weft_processor {
     /* Any thread, atomic. */
     _Alignas(WEFT_CACHE_LINE) _Atomic(struct weft_worker *) worker;
     _Atomic(struct weft_task *) slot; /* LIFO: the last made ready here */
-    _Atomic uint64_t seq;   /* owner writes: so many slices have begun */
-    _Atomic uint64_t began; /* owner writes: when, if it is a hog's; else 0 */
-    _Atomic uint64_t
-        protect; /* owner writes: ns of it that are the hog's own */
-    _Atomic uint64_t asked_seq; /* the monitor writes: this slice is over */
+    _Atomic uint64_t seq;     /* owner writes: so many slices have begun */
+    _Atomic uint64_t began;   /* owner writes: when, if it is a hog's; else 0 */
+    _Atomic uint64_t protect; /* owner writes: ns that are the hog's own */
+    _Atomic uint64_t asked_seq; /* monitor, alarm write: this slice is over */
     _Atomic bool asked_spent;   /* and it was a whole quantum, or a hog's */
 
     /* Owner. */
@@ -188,6 +187,7 @@ struct weft_processor {
     struct weft_stack stacks[WEFT_STACK_CACHE];
     bool newest_first;     /* the brood is in use; see pick.c */
     uint64_t oldest_after; /* ns: then its oldest has a turn all the same */
+    uint64_t poll_at, poll_every; /* ns: alarms.c */
 
     struct weft_local queue;
     struct weft_brood brood; /* what has not begun */
@@ -225,11 +225,11 @@ struct weft_runtime {
     unsigned processor_count;
     struct weft_processor *processors;
     struct weft_stack_pool *stacks;
-    uint32_t hog_check;   /* at which picks hogs may be first: see pick.c */
-    bool can_retake;      /* membarrier is there */
-    cpu_set_t cpus;       /* that the process may use */
-    uint64_t kernel_mask; /* signals blocked in the workers' threads */
-    uint8_t keeps;        /* WEFT_KEEPS_... of each task */
+    uint32_t hog_check;      /* at which picks hogs may be first: see pick.c */
+    bool can_retake, alarms; /* membarrier is there; alarms.c is in use */
+    cpu_set_t cpus;          /* that the process may use */
+    uint64_t kernel_mask;    /* signals blocked in the workers' threads */
+    uint8_t keeps;           /* WEFT_KEEPS_... of each task */
     struct weft_virtual_clock clock;
 
     _Alignas(WEFT_CACHE_LINE) struct weft_records records;

@@ -66,6 +66,7 @@
 
 #include "weft/base/futex.h"
 #include "weft/base/syscall.h"
+#include "weft/sched/alarms.h"
 #include "weft/sched/core.h"
 #include "weft/sched/pin.h"
 
@@ -90,6 +91,7 @@ WEFT_TEXT void weft_sleep_with_task(struct weft_worker *w,
 
 /* From here on others may know `t`, which runs on `w`, the caller. */
 WEFT_TEXT void weft_bind(struct weft_worker *w, struct weft_task *t) {
+    weft_alarms_rest(w);
     atomic_store_explicit(&w->status, WEFT_WORKER_KEPT, memory_order_relaxed);
     atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
     t->bound = w;
@@ -116,8 +118,12 @@ WEFT_TEXT struct weft_worker *weft_host(struct weft_runtime *rt,
 }
 
 /* Is the request that brought the caller here still about what runs now, and
- * does the task allow it? */
+ * does the task allow it? If it was an alarm, it is looked after first. */
 WEFT_TEXT bool weft_keep_wanted(struct weft_worker *w) {
+    if (WEFT_UNLIKELY(w->thread.rang)) {
+        w->thread.rang = false;
+        (void)weft_alarms_look(w);
+    }
     struct weft_processor *p = weft_worker_processor(w);
     struct weft_task *t = weft_worker_task(w);
     if (p == NULL || t == NULL ||
@@ -259,6 +265,10 @@ WEFT_TEXT void weft_retake(struct weft_runtime *rt, struct weft_processor *p,
                               memory_order_relaxed);
         atomic_fetch_add_explicit(&rt->strays, 1, memory_order_relaxed);
         weft_thread_take_asked(&w->thread);
+        weft_alarms_rest(w); /* its call is to end in its own time */
+        if (weft_worker_task(w) != NULL) {
+            weft_worker_task(w)->sleeps = true;
+        }
         taken = true;
     }
     /* Release: pairs with the acquire in await_answer(). */
@@ -294,6 +304,7 @@ WEFT_TEXT void *weft_blocking(void *(*fn)(void *), void *arg) {
                           memory_order_relaxed);
     atomic_fetch_add_explicit(&rt->strays, 1, memory_order_relaxed);
     weft_thread_take_asked(&w->thread);
+    weft_alarms_rest(w);
     weft_processor_hand_off(rt, p);
     (void)weft_gate_open(&w->thread.gate);
     void *result = fn(arg);
@@ -301,7 +312,7 @@ WEFT_TEXT void *weft_blocking(void *(*fn)(void *), void *arg) {
     return result;
 }
 
-/* --- the handler's two questions -------------------------------------------
+/* --- the handler's questions -------------------------------------------
  */
 
 static bool may_preempt(void *runtime, struct weft_thread *thread) {
@@ -310,6 +321,19 @@ static bool may_preempt(void *runtime, struct weft_thread *thread) {
     return atomic_load_explicit(&w->retake, memory_order_relaxed) !=
                WEFT_RETAKE_NONE ||
            weft_keep_wanted(w);
+}
+
+static bool alarm(void *runtime, struct weft_interrupt *interrupt) {
+    struct weft_worker *w = (struct weft_worker *)interrupt->thread;
+    struct weft_task *t = weft_worker_task(w);
+    (void)runtime;
+    if (interrupt->cut_short && t != NULL) {
+        t->sleeps = true;
+    }
+    /* Asked or taken, the processor is not this thread's to look after. */
+    return atomic_load_explicit(&w->retake, memory_order_relaxed) ==
+               WEFT_RETAKE_NONE &&
+           weft_alarms_look(w);
 }
 
 static void preempt(void *runtime, struct weft_interrupt *interrupt) {
@@ -328,11 +352,13 @@ int weft_keep_install(struct weft_runtime *rt) {
     struct weft_signals_config config = {
         .mode = rt->config.preempt,
         .may = may_preempt,
+        .alarm = alarm,
         .preempt = preempt,
         .arg = rt,
     };
     rt->can_retake =
         weft_syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
                      0, 0, 0, 0, 0) == 0;
+    weft_alarms_start(rt);
     return weft_signals_install(&config);
 }

@@ -66,6 +66,8 @@ static void add_workers(struct weft_runtime *rt, struct weft_metrics *m) {
         }
     }
     m->requests = sum.requests;
+    m->alarms = sum.alarms;
+    m->cut_short = sum.cut_short;
     m->deferred = sum.deferred_gate + sum.deferred_text;
     m->deferred_libc = sum.deferred_libc;
 }

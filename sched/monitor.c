@@ -17,6 +17,7 @@
  *
  * Always true: it takes no libc lock and creates no thread; it signals no
  * thread that sleeps in the kernel. */
+#include "weft/sched/alarms.h"
 #include "weft/sched/core.h"
 #include "weft/sched/virtual_clock.h"
 
@@ -45,6 +46,7 @@ static void poll(struct weft_runtime *rt, uint64_t until) {
     /* Pairs with the fence in weft_poller_nudge(). */
     atomic_thread_fence(memory_order_seq_cst);
     uint64_t next = weft_timers_next(rt);
+    next = weft_clock_after(next, weft_alarms_grace(rt, next));
     bool timer = until != 0 && next < until + TOGETHER;
     int count =
         weft_poller_wait(&rt->poller, timer ? next : until, tasks, POLL_BATCH);
@@ -148,8 +150,12 @@ uint64_t weft_monitor_tick(void *runtime, uint64_t now) {
     struct weft_runtime *rt = runtime;
     struct weft_look look = {.now = now, .tick = tick_length(rt)};
     do {
-        /* First, so that the look below sees whom they woke. */
-        weft_timers_due(rt, look.now);
+        uint64_t due = weft_timers_next(rt);
+        uint64_t grace = weft_alarms_grace(rt, due);
+        if (grace == 0 || look.now >= due + grace) {
+            /* First, so that the look below sees whom they woke. */
+            weft_timers_due(rt, look.now);
+        }
         uint64_t next = watch_all(rt, &look);
         if (atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) ==
             rt->processor_count) {

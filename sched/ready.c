@@ -132,7 +132,8 @@ WEFT_TEXT void weft_processor_give(struct weft_processor *p,
                                    struct weft_worker *to,
                                    struct weft_task *next) {
     p->next = next;
-    /* Release: pairs with the acquires in weft_watch() and in weft_dump(). */
+    /* Release: pairs with the acquires in weft_watch(), weft_alarms_grace() and
+     * weft_dump(). */
     atomic_store_explicit(&p->worker, to, memory_order_release);
     /* The last store: from here on `p` is the other's. */
     weft_handover_give(&to->handover, p);

@@ -70,9 +70,11 @@ struct weft_task {
         uint8_t keeps;        /* WEFT_KEEPS_... */
         /* Fixed while it lives. */
         bool migratable;
-        bool pooled; /* of the default stack size */
-        bool plain;  /* made by weft_go(): see fn */
-        bool named;  /* `name` counts; the task's */
+        bool pooled;    /* of the default stack size */
+        bool plain : 1; /* made by weft_go(): see fn */
+        bool named : 1; /* `name` counts; the task's */
+        bool sleeps;    /* was found asleep in the kernel (alarms.c); as `hog`,
+                         * and the monitor, while it takes the processor */
     };
     struct weft_gate gate; /* closed by weft_preempt_disable(); as `hog` */
 

@@ -29,7 +29,9 @@ enum weft_policy {
     WEFT_POLICY_PIN = 1 << 4, /* a processor is handed over on one CPU */
     WEFT_POLICY_QUANTUM = 1 << 5, /* the quantum adapts to how many wait */
     WEFT_POLICY_QUIET = 1 << 6,   /* no tick where nobody waits */
-    WEFT_POLICY_ALL = (1 << 7) - 1,
+    WEFT_POLICY_ALARM = 1 << 7,   /* threads that run hogs have alarms of their
+                                   * own, beside the monitor's look */
+    WEFT_POLICY_ALL = (1 << 8) - 1,
 };
 
 /* What is done when all tasks wait and nothing can wake them. */
@@ -105,6 +107,8 @@ struct weft_metrics {
     uint64_t timers;           /* armed */
     uint64_t checks;           /* looks of the monitor at a running task */
     uint64_t requests;         /* preemptions asked for */
+    uint64_t alarms;           /* threads' own alarms that went off */
+    uint64_t cut_short;        /* of those, in a call that returned EINTR */
     uint64_t preempt_kept;     /* way 2: kept its thread, processor moved */
     uint64_t preempt_migrated; /* way 3: left its thread, a migratable task */
     uint64_t migrate_refused;  /* such a task took way 2: see migratable */

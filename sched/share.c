@@ -35,6 +35,7 @@
  * Always true: only the owner of a processor is here; the clock is read where a
  * slice of a hog begins or ends, and at every 16th pick while hogs wait. */
 #include "weft/base/slice.h"
+#include "weft/sched/alarms.h"
 #include "weft/sched/core.h"
 
 enum {
@@ -86,6 +87,9 @@ WEFT_TEXT void weft_share_switch(struct weft_processor *p, bool hog,
     atomic_store_explicit(&p->protect, owes ? (uint64_t)(-p->credit * EARN) : 0,
                           memory_order_relaxed);
     atomic_store_explicit(&p->began, hog ? now : 0, memory_order_relaxed);
+    if (w != NULL) {
+        weft_alarms_slice(w, p, hog, now);
+    }
 }
 
 /* Light tasks have had their burst, while hogs wait. */

@@ -57,6 +57,7 @@ static WEFT_ALWAYS_INLINE void set_up(struct weft_runtime *rt,
     t->pooled = pooled;
     t->plain = plain;
     t->named = false;
+    t->sleeps = false;
     t->creator = creator;
     weft_gate_init(&t->gate);
     if (WEFT_UNLIKELY(options->name != NULL)) {

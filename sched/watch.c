@@ -28,6 +28,7 @@
 #include <sys/syscall.h>
 
 #include "weft/base/syscall.h"
+#include "weft/sched/alarms.h"
 #include "weft/sched/core.h"
 
 enum {
@@ -95,9 +96,9 @@ static bool is_hog(struct weft_processor *p) {
     return atomic_load_explicit(&p->began, memory_order_relaxed) != 0;
 }
 
-/* How old the slice on `p` must be before a light task takes its place. */
-static uint64_t light_may_come(struct weft_runtime *rt,
-                               struct weft_processor *p, uint64_t quantum) {
+WEFT_TEXT uint64_t weft_light_may_come(struct weft_processor *p,
+                                       uint64_t quantum) {
+    struct weft_runtime *rt = p->runtime;
     uint64_t least = rt->config.min_slice_ns;
     uint64_t protect = atomic_load_explicit(&p->protect, memory_order_relaxed);
     if (!weft_policy_on(&rt->config, WEFT_POLICY_WAKE_UP)) {
@@ -149,7 +150,7 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
     bool light = own || look->shared > 0;
     look->calm &= moves && !is_hog(p);
     uint64_t allowed =
-        light ? light_may_come(rt, p, look->quantum) : look->quantum;
+        light ? weft_light_may_come(p, look->quantum) : look->quantum;
     uint64_t age = now > p->seen_at ? now - p->seen_at : 0;
     look->waiting |= light;
     if (moves && !look->hogs) {

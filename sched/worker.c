@@ -25,6 +25,7 @@
 #include <errno.h>
 
 #include "weft/arch/overflow.h"
+#include "weft/sched/alarms.h"
 #include "weft/sched/core.h"
 
 enum {
@@ -247,6 +248,7 @@ static bool poll_and_sleep(struct weft_worker *w) {
 static bool go_idle(struct weft_worker *w, struct weft_processor *p) {
     struct weft_runtime *rt = w->runtime;
     bool searched = w->searching;
+    weft_alarms_rest(w);
     atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
     weft_idle_push(p);
     if (searched) {
@@ -351,6 +353,7 @@ static bool sleep_as_spare(struct weft_worker *w) {
 
 static void become_spare(struct weft_worker *w) {
     weft_share_thread(w, false); /* who knows what it is given next */
+    weft_alarms_rest(w);
     atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
     atomic_store_explicit(&w->status, WEFT_WORKER_SPARE, memory_order_relaxed);
     weft_spare_push(w);

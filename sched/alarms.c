@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* What the monitor sees to while hogs run, seen to by the hogs' own threads.
+ *
+ * The monitor is a thread, and the kernel does not always let it have a CPU as
+ * soon as it wakes: one time in fifty it waits for the kernel's next tick, up
+ * to 4 ms at 250 Hz, and whoever sleeps or waits for a connection with it. The
+ * clock's interrupt waits for nobody. So a thread that runs a hog has an alarm
+ * (preempt/alarm.h) for when somebody else may want its processor; its handler
+ * runs the timers that are due, looks at the poller, and preempts the hog by
+ * the same rules as the monitor (watch.c).
+ *
+ *   set for                           by
+ *   the earliest timer of the         the thread, when a hog's slice begins,
+ *   processor                         and each time the alarm has gone off
+ *   the earliest of the next one, and
+ *   STAGGER: its own comes first
+ *   when a light task that waits
+ *   may take the hog's place
+ *   a look at the poller, while
+ *   descriptors are awaited
+ *
+ * The monitor goes on as before, and is the one who sees to all this where
+ * there are no alarms: beside light tasks, and where signals or the kernel's
+ * timers cannot be had. It only leaves a timer to an alarm that is set for it
+ * for GRACE.
+ *
+ * Whom an alarm may not hit: a thread that sleeps in the kernel, whose call
+ * would return EINTR. The kernel has no timer that knows. So:
+ *   - Only hogs have alarms: tasks that computed for whole slices.
+ *   - The alarm is stopped when the slice ends, in weft_blocking(), and when
+ *     the monitor takes the processor away.
+ *   - A task that was found asleep by the monitor, or whose call was cut short
+ *     by an alarm, is a sleeper and has none any more (task->sleeps). So an
+ *     alarm cuts short one call in the life of a task, at most.
+ *
+ * Always true: an alarm is set by the thread whose it is, gate closed; the
+ * monitor stops it, while it knows that thread to be in the kernel (keep.c).
+ * Nothing rests on an alarm: one that comes too often finds nothing to do, and
+ * for one that does not come there is the monitor.
+ *
+ * Rejected: an alarm for all slices. Setting one costs 0.5 us, light tasks
+ * switch in 0.02; and who computes little and calls the kernel much would be
+ * hit in its calls. */
+#include "weft/sched/alarms.h"
+
+#include "weft/sched/core.h"
+
+enum {
+    STAGGER = 100 * 1000,      /* ns */
+    GRACE = 300 * 1000,        /* ns */
+    LEAST = 20 * 1000,         /* ns from one to the next */
+    AHEAD = 10 * 1000 * 1000,  /* ns: by then others may have armed timers */
+    POLL_OFTEN = 300 * 1000,   /* ns between looks at the poller that find */
+    POLL_SELDOM = 1200 * 1000, /* something, and that do not */
+    POLL_BATCH = 32,
+};
+
+WEFT_TEXT static uint64_t earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+WEFT_TEXT static uint64_t later(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+/* Does a light task wait that `p` could run? A snapshot. */
+WEFT_TEXT static bool light_waits(struct weft_processor *p) {
+    return weft_own_light(p) || weft_global_length(&p->runtime->global) > 0 ||
+           weft_global_length(&p->runtime->high) > 0;
+}
+
+/* When timers are to be run on `p`. Its neighbour's thread may have an alarm as
+ * well, but no CPU. While a processor is idle, somebody sleeps in the poller
+ * until the earliest of all. */
+WEFT_TEXT static uint64_t timers_due(struct weft_processor *p) {
+    struct weft_runtime *rt = p->runtime;
+    unsigned next = (unsigned)(p - rt->processors) + 1;
+    struct weft_processor *neighbour =
+        &rt->processors[next < rt->processor_count ? next : 0];
+    uint64_t own = weft_timer_heap_next(&p->timers);
+    uint64_t others = earlier(own, weft_timer_heap_next(&neighbour->timers));
+    bool first =
+        atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) == 0;
+    return earlier(first ? own : WEFT_FOREVER,
+                   weft_clock_after(others, STAGGER));
+}
+
+WEFT_TEXT static bool polls(struct weft_runtime *rt) {
+    return weft_policy_on(&rt->config, WEFT_POLICY_POLL) &&
+           weft_poller_waiting(&rt->poller) > 0;
+}
+
+/* Sets the alarm for what is next; `may` is when the hog's place may be taken.
+ */
+WEFT_TEXT static void set(struct weft_worker *w, struct weft_processor *p,
+                          uint64_t may, uint64_t now) {
+    struct weft_alarm *alarm = &w->thread.alarm;
+    uint64_t want = timers_due(p);
+    if (light_waits(p)) {
+        want = later(may, now + STAGGER);
+    } else if (polls(w->runtime)) {
+        want = earlier(want, p->poll_at);
+    }
+    if (want == WEFT_FOREVER) {
+        return;
+    }
+    want = later(later(want, may), now + LEAST);
+    want = earlier(want, now + AHEAD);
+    uint64_t is = weft_alarm_when(alarm);
+    if (is < now || is > want) { /* else it comes sooner, and looks again */
+        (void)weft_alarm_set(alarm, want);
+    }
+}
+
+WEFT_TEXT void weft_alarms_slice(struct weft_worker *w,
+                                 struct weft_processor *p, bool hog,
+                                 uint64_t now) {
+    struct weft_runtime *rt = w->runtime;
+    struct weft_task *t = weft_worker_task(w);
+    if (!rt->alarms) {
+        return;
+    }
+    if (!hog || t == NULL || t->sleeps) {
+        weft_alarms_rest(w);
+        return;
+    }
+    if (p->poll_at < now) {
+        p->poll_at = now + p->poll_every;
+    }
+    uint64_t quantum = weft_quantum(&rt->config, weft_global_length(&rt->hogs));
+    set(w, p, now + weft_light_may_come(p, quantum), now);
+}
+
+/* A look at the poller, without waiting. */
+WEFT_TEXT static void look_at_poller(struct weft_processor *p, uint64_t now) {
+    struct weft_runtime *rt = p->runtime;
+    void *tasks[POLL_BATCH];
+    weft_count(&p->polls);
+    int count = weft_poller_wait(&rt->poller, 0, tasks, POLL_BATCH);
+    weft_ready_batch(tasks, count);
+    p->poll_every =
+        count > 0 ? POLL_OFTEN : earlier(2 * p->poll_every, POLL_SELDOM);
+    p->poll_at = now + p->poll_every;
+}
+
+WEFT_TEXT bool weft_alarms_look(struct weft_worker *w) {
+    struct weft_runtime *rt = w->runtime;
+    struct weft_processor *p = weft_worker_processor(w);
+    struct weft_task *t = weft_worker_task(w);
+    uint64_t began =
+        p == NULL ? 0 : atomic_load_explicit(&p->began, memory_order_relaxed);
+    if (began == 0 || t == NULL || t->sleeps) {
+        return false; /* the slice is over that it was set for */
+    }
+    uint64_t now = weft_clock_now();
+    uint64_t quantum = weft_quantum(&rt->config, weft_global_length(&rt->hogs));
+    uint64_t may = began + weft_light_may_come(p, quantum);
+    if (now >= may) {
+        if (timers_due(p) <= now) {
+            weft_timers_run(rt, now);
+        }
+        if (polls(rt) && p->poll_at <= now) {
+            look_at_poller(p, now);
+        }
+    }
+    bool over = light_waits(p) ? now >= may
+                               : weft_global_length(&rt->hogs) > 0 &&
+                                     now >= began + quantum;
+    if (over &&
+        atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) > 0) {
+        weft_wake(rt); /* somebody may take it over without a preemption */
+        over = now >= began + quantum;
+    }
+    if (over) {
+        atomic_store_explicit(&p->asked_spent, true, memory_order_relaxed);
+        atomic_store_explicit(
+            &p->asked_seq, atomic_load_explicit(&p->seq, memory_order_relaxed),
+            memory_order_relaxed);
+    } else {
+        set(w, p, may, now);
+    }
+    return over;
+}
+
+WEFT_TEXT uint64_t weft_alarms_grace(struct weft_runtime *rt, uint64_t when) {
+    if (!rt->alarms || when == WEFT_FOREVER) {
+        return 0;
+    }
+    for (unsigned i = 0; i < rt->processor_count; i++) {
+        /* Acquire: pairs with the releases in weft_processor_give() and
+         * _take(). */
+        struct weft_worker *w = atomic_load_explicit(&rt->processors[i].worker,
+                                                     memory_order_acquire);
+        uint64_t rings = w == NULL ? 0 : weft_alarm_when(&w->thread.alarm);
+        if (rings != 0 && rings <= when + STAGGER) {
+            return GRACE;
+        }
+    }
+    return 0;
+}
+
+/* Only where a processor can be taken from a thread that sleeps in the kernel,
+ * which also leaves out emulators; where deadlines are the real clock's; and
+ * not under ThreadSanitizer, where the handler may have interrupted the
+ * sanitizer itself. */
+void weft_alarms_start(struct weft_runtime *rt) {
+    rt->alarms = !WEFT_TSAN && rt->can_retake &&
+                 rt->config.preempt == WEFT_PREEMPT_SIGNAL &&
+                 !weft_clock_is_virtual(&rt->clock) &&
+                 weft_policy_on(&rt->config, WEFT_POLICY_ALARM);
+    for (unsigned i = 0; i < rt->processor_count; i++) {
+        rt->processors[i].poll_every = POLL_OFTEN;
+    }
+}

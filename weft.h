@@ -8,8 +8,9 @@
  *                     select, event, once, barrier, ticker, scope, task-local
  *                     values
  *   io/               stream sockets and what is adopted (io.h), datagrams,
- *                     pipes, sendfile, names, signals, child processes,
- *                     buffers, all with deadlines; files
+ *                     messages with descriptors, pipes, sendfile, names,
+ *                     signals, child processes, buffers, all with deadlines;
+ *                     files
  *   base/clock.h      WEFT_MS and its like, WEFT_FOREVER
  *   version.h         weft_version() */
 #ifndef WEFT_WEFT_H_
@@ -18,6 +19,7 @@
 #include "weft/base/clock.h"
 #include "weft/io/file.h"
 #include "weft/io/io.h"
+#include "weft/io/message.h"
 #include "weft/io/pipe.h"
 #include "weft/io/process.h"
 #include "weft/io/reader.h"

@@ -45,6 +45,8 @@ long example_local(long id);
 int example_io(char *data, size_t size);
 int example_open_fd(void);
 ssize_t example_udp(const char *server, char *data, size_t size);
+int example_hand_over(int to, int connection, uint64_t deadline);
+int example_take_over(int from, uint64_t deadline);
 int example_pipe(void);
 ssize_t example_lines(int fd, uint64_t deadline);
 int example_resolve(const char *host, const char *service);
@@ -142,11 +144,32 @@ static void use_lines(void) {
     WEFT_CHECK_OP(weft_close(pair[1]), ==, 0);
 }
 
+static void use_messages(void) {
+    uint64_t soon = weft_now() + 20 * WEFT_S;
+    int pair[2];
+    int ends[2];
+    char byte = 'y';
+    WEFT_CHECK_OP(weft_socketpair(SOCK_STREAM, pair), ==, 0);
+    WEFT_CHECK_OP(weft_pipe(ends), ==, 0);
+    WEFT_CHECK_OP(example_hand_over(pair[0], ends[0], soon), ==, 0);
+    int came = example_take_over(pair[1], soon);
+    WEFT_CHECK_OP(came, >=, 0);
+    WEFT_CHECK_OP((long)weft_write(ends[1], "x", 1, soon), ==, 1L);
+    WEFT_CHECK_OP((long)weft_read(came, &byte, 1, soon), ==, 1L);
+    WEFT_CHECK_OP(byte, ==, 'x');
+    weft_close(came);
+    weft_close(ends[1]);
+    weft_close(pair[0]);
+    WEFT_CHECK_OP(example_take_over(pair[1], soon), ==, -ENOTCONN);
+    weft_close(pair[1]);
+}
+
 static void use_io(void *arg) {
     char data[16];
     int ends[2];
     use_udp();
     use_lines();
+    use_messages();
     WEFT_CHECK_OP(example_pipe(), ==, 'x');
     WEFT_CHECK_OP(example_resolve("127.0.0.1", "no such service"), ==, -EINVAL);
     WEFT_CHECK_OP((long)example_file("/dev/zero", data, 3), ==, 3L);

@@ -91,7 +91,7 @@ void weft_context_exit_fp(struct weft_context *dying, struct weft_context *to)
  * Context: any, with preemption off (the runtime's own text is enough). */
 static inline void weft_context_switch(struct weft_context *save,
                                        struct weft_context *to) {
-    weft_switch(&save->sp, to->sp);
+    weft_switch_by_jump(&save->sp, to->sp);
 }
 
 /* The same for a context that changed its floating-point control words

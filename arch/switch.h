@@ -18,6 +18,16 @@
  * registers that a call keeps, not the floating-point control words. */
 void weft_switch(void **save, void *to);
 
+/* The same where it matters that the CPU predicts the returns that follow. Part
+ * of the function that calls it. */
+#if defined(__x86_64__)
+#include "weft/arch/x86_64/jump.h"
+#else
+static inline void weft_switch_by_jump(void **save, void *to) {
+    weft_switch(save, to);
+}
+#endif
+
 /* The same, and keeps the control words of the stack that leaves: it gets them
  * back when it is resumed; `to` starts from the baseline. */
 void weft_switch_fp(void **save, void *to);

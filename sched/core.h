@@ -174,6 +174,7 @@ struct weft_processor {
     uint32_t picks;
     uint32_t look_at;     /* the pick that is to look at all queues: quick.h */
     uint32_t slot_streak; /* tasks taken from the slot in a row */
+    uint32_t passed;      /* tasks in a row that began before the slot's */
     uint32_t let_by;      /* tasks that were let go before the hogs */
     uint64_t light_since; /* when the last hog's slice ended; see share.c */
     int64_t credit;       /* ns that light tasks may run before hogs */
@@ -182,8 +183,7 @@ struct weft_processor {
     struct weft_batch free_tasks;     /* records, each with a stack reserved */
     uint64_t next_id, last_id;        /* ids that are its to give */
     struct weft_processor *idle_next; /* under idle.lock */
-    uint32_t stack_count;             /* of `stacks`: warm ones, last in first
-                                       * out */
+    uint32_t stack_count;             /* of `stacks`, warm ones: LIFO */
     struct weft_stack stacks[WEFT_STACK_CACHE];
     bool newest_first;     /* the brood is in use; see pick.c */
     uint64_t oldest_after; /* ns: then its oldest has a turn all the same */

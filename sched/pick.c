@@ -2,7 +2,10 @@
 /* Which task is next: all the policy of the queues stands here.
  *
  *   slot    the task that was made ready last on this processor; talking tasks
- *           pass it to and fro, so at most SLOT_STREAK times in a row
+ *           pass it to and fro, so at most SLOT_STREAK times in a row. After an
+ *           end it is most likely the joiner: up to 16 tasks that have not
+ *           begun go before it, oldest of the local queue first, on the stack
+ *           that is warm (quick.h), unless a brood is there
  *   local   ready tasks of this processor, first in first out
  *   brood   tasks to be joined that have not begun, made from when a task here
  *           waited for another's end until nothing is left: the newest first,

@@ -9,7 +9,8 @@
  * is asked here: a task of high priority, a brood, the cap on threads. Whatever
  * is not usual goes to weft_pick(), which begins anew.
  *
- * Always true: what is picked here weft_pick() would have picked, too.
+ * Always true: what is picked here weft_pick() would have picked, too, but for
+ * tasks that begin where one has ended (weft_take_fresh()).
  *
  * Who calls owns the processor. Rejected: one word that says "nothing special",
  * set by whoever makes something special: each such place would have to write
@@ -21,6 +22,7 @@
 
 enum {
     WEFT_SLOT_STREAK = 3, /* Tokio's worker has the same bound */
+    WEFT_PASS = 16,       /* tasks in a row that begin before the slot's */
     /* In the brood's time: */
     WEFT_LOCAL_INTERVAL = 4, /* one pick in so many is the local queue's */
     WEFT_OLDEST_CHECK = 64,  /* one off: the brood is first then */
@@ -86,6 +88,22 @@ static WEFT_ALWAYS_INLINE struct weft_node *weft_take_quickly(
                           : weft_brood_pop_newest(&p->brood);
 }
 
+/* The oldest of the local queue, if it has not begun and the slot's task, most
+ * likely the joiner of the one that has ended, may let it pass: see pick.c. */
+static WEFT_ALWAYS_INLINE struct weft_task *weft_take_fresh(
+    struct weft_processor *p) {
+    const struct weft_task *next;
+    if (p->passed >= WEFT_PASS || weft_local_length(&p->queue) == 0 ||
+        (p->newest_first && weft_brood_length(&p->brood) != 0) ||
+        (next = weft_node_task(weft_local_guess(&p->queue, 0))) == NULL ||
+        !weft_task_is_fresh(next)) {
+        return NULL;
+    }
+    struct weft_task *t = weft_node_task(weft_local_pop(&p->queue));
+    __builtin_prefetch(weft_local_guess(&p->queue, 1), 1);
+    return t;
+}
+
 /* As weft_pick(), for one that has ended: in a brood's time, too. */
 static WEFT_ALWAYS_INLINE struct weft_task *weft_pick_after_end(
     struct weft_processor *p) {
@@ -97,9 +115,16 @@ static WEFT_ALWAYS_INLINE struct weft_task *weft_pick_after_end(
                       weft_reserve_is_low(rt))) {
         return weft_pick(p);
     }
+    bool full = atomic_load_explicit(&p->slot, memory_order_relaxed) != NULL;
+    if (full && (t = weft_take_fresh(p)) != NULL) {
+        p->passed++;
+        p->picks = picks;
+        return t;
+    }
+    p->passed = 0;
     if (p->slot_streak < WEFT_SLOT_STREAK && (t = weft_slot_take(p)) != NULL) {
         p->slot_streak++;
-    } else if (atomic_load_explicit(&p->slot, memory_order_relaxed) == NULL &&
+    } else if (!full &&
                (t = weft_node_task(weft_take_quickly(p, picks))) != NULL) {
         p->slot_streak = 0;
     } else {

@@ -66,11 +66,14 @@ static void *thread_main(void *worker) {
     (void)weft_overflow_thread_init();
     weft_migrate_thread_init(&w->own);
     weft_context_adopt(&w->native);
-    /* Release: pairs with the acquire in start_worker(). */
-    atomic_store_explicit(&w->started, 1, memory_order_release);
-    weft_futex_wake(&w->started, 1);
+    /* May take memory, as the 32nd key of a thread. */
     pthread_once(&unfinished_made, make_unfinished);
     pthread_setspecific(unfinished, w);
+    /* From here on it may be given a processor, and calls nothing of libc that
+     * has a lock: an interrupted task might hold it, and wait for just this
+     * processor. Release: pairs with the acquire in start_thread(). */
+    atomic_store_explicit(&w->started, 1, memory_order_release);
+    weft_futex_wake(&w->started, 1);
     weft_worker_main(w);
     pthread_setspecific(unfinished, NULL);
     weft_overflow_thread_fini();

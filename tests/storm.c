@@ -18,7 +18,7 @@
 #include "weft/base/check.h"
 #include "weft/base/print.h"
 
-enum { LIMIT_S = 50, LIMITS = 4, MAX_TASKS = 4096, YIELD_INTERVAL = 8 };
+enum { LIMIT_S = 50, CPU_LIMIT_S = 100, MAX_TASKS = 4096, YIELD_INTERVAL = 8 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
@@ -65,8 +65,16 @@ void storm_check(void) {
     }
 }
 
+/* Seconds of CPU that the process has used. */
+static time_t spent(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return now.tv_sec;
+}
+
 static void *watch(void *arg) {
     struct timespec limit;
+    time_t most = spent() + CPU_LIMIT_S;
     int limits = 0;
     (void)arg;
     clock_gettime(CLOCK_REALTIME, &limit);
@@ -75,7 +83,8 @@ static void *watch(void *arg) {
     while (!has_ended) {
         if (pthread_cond_timedwait(&ended, &lock, &limit) == ETIMEDOUT) {
             bool moved = on_stall != NULL && on_stall();
-            if (++limits < LIMITS && moved) {
+            limits++;
+            if (moved && spent() < most) {
                 limit.tv_sec += LIMIT_S;
                 continue;
             }

@@ -36,8 +36,9 @@ uint64_t storm_tasks_with(const struct weft_config *config, unsigned tasks,
                           unsigned ms, void *(*fn)(void *index));
 
 /* Whom the watchdog asks when the 50 s are over: has anything moved since it
- * last asked? If so it waits again, on a busy machine up to 200 s in all. NULL,
- * the default: it does not wait. */
+ * last asked? If so it waits again, until the process has used 100 s of CPU:
+ * other load may leave it next to nothing. NULL, the default: it does not wait.
+ */
 void storm_on_stall(bool (*fn)(void));
 
 /* True when the tasks of storm_tasks() shall end. A scheduling point only where

@@ -75,6 +75,42 @@ static void use_normal(struct storm_task *self) {
 
 STORM_KIND(mutex_normal, use_normal, make_normal, unmake_normal);
 
+/* Longer than a quantum: who has it is interrupted. One of several, since a
+ * lock that is always held changes hands once in a round of all. */
+enum { LONG_LOCKS = 16 };
+
+static struct guarded held_long[LONG_LOCKS];
+
+static bool make_long(void) {
+    bool made = true;
+    for (int i = 0; i < LONG_LOCKS; i++) {
+        made = make(&held_long[i], PTHREAD_MUTEX_NORMAL, PTHREAD_MUTEX_STALLED,
+                    PTHREAD_PRIO_NONE) &&
+               made;
+    }
+    return made;
+}
+
+static void unmake_long(uint64_t rounds) {
+    for (int i = 0; i < LONG_LOCKS; i++) {
+        rounds -= held_long[i].a;
+        unmake(&held_long[i], held_long[i].a);
+    }
+    WEFT_CHECK_OP(rounds, ==, 0U);
+}
+
+static void hold_long(struct storm_task *self) {
+    struct guarded *g = &held_long[storm_random(self) % LONG_LOCKS];
+    WEFT_CHECK_OP(pthread_mutex_lock(&g->lock), ==, 0);
+    change(g);
+    g->b--;
+    storm_work(80000);
+    g->b++;
+    WEFT_CHECK_OP(pthread_mutex_unlock(&g->lock), ==, 0);
+}
+
+STORM_KIND(mutex_held_long, hold_long, make_long, unmake_long);
+
 static void use_pi(struct storm_task *self) {
     (void)self;
     lock_and_change(&pi);

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "tests/storm/blocking.h"
 
@@ -43,7 +45,11 @@ static void grow_tree(struct storm_task *self) {
 STORM_KIND(spawn_join, grow_tree, NULL, NULL);
 
 static void *nap_shortly(void *arg) {
+    const struct storm_task *self = arg;
     nap(60 * WEFT_US);
+    if (self->rounds % 3 == 0) {
+        weft_yield(); /* the runtime called from within */
+    }
     return arg;
 }
 
@@ -81,3 +87,27 @@ static void spin_undisturbed(struct storm_task *self) {
 }
 
 STORM_KIND(preempt_disable, spin_undisturbed, make_spin, unmake_spin);
+
+/* Nobody takes the processor of who sleeps so. */
+static void sleep_undisturbed(struct storm_task *self) {
+    weft_preempt_disable();
+    long tid = syscall(SYS_gettid);
+    nap(storm_random(self) % 100 * WEFT_US);
+    WEFT_CHECK_OP(syscall(SYS_gettid), ==, tid);
+    weft_preempt_enable();
+}
+
+STORM_KIND(sleep_disabled, sleep_undisturbed, NULL, NULL);
+
+static void change_priority(struct storm_task *self) {
+    static const enum weft_priority all[] = {
+        WEFT_PRIORITY_HIGH, WEFT_PRIORITY_LOW, WEFT_PRIORITY_NORMAL};
+    (void)self;
+    for (int i = 0; i < 3; i++) {
+        WEFT_CHECK_OP(weft_set_priority(all[i]), ==, 0);
+        storm_work(20000);
+        weft_yield();
+    }
+}
+
+STORM_KIND(priority, change_priority, NULL, NULL);

@@ -4,7 +4,7 @@
 
     bazel run -c opt //bench:http_bench -- [--rounds 3] [--go] [--threads]
         [--peer 'NAME=COMMAND'] [--duration 5] [--workers 2] [--one-core]
-        [--beside-only]
+        [--beside-only] [--pollers] [--light 16]
 
 Light: 16 connections that ask /plaintext as fast as they are answered. Hogs: 8
 connections that keep asking /cpu?ms=50, which burns 50 ms in a loop without a
@@ -12,10 +12,12 @@ call. Server, wrk and hogs share this machine, as the peers do: only figures of
 the same run may be compared. A peer's command must print a line that ends in
 http://ADDRESS:PORT/ when it listens, and know both paths. With --one-core each
 server has one worker and the first CPU to itself, and the client the last one:
-then no kernel can help a server by running it beside its hogs.
+then no kernel can help a server by running it beside its hogs. --pollers runs
+weft on io_uring too.
 
-Prints for each server, median of the rounds (which take turns): requests/s,
-p50 and p99 of the light requests, and how many hogs were answered a second.
+Prints for each server, median of the rounds (which take turns): requests/s, the
+server's CPU time for each where there are no hogs, p50 and p99 of the light
+requests, and how many hogs were answered a second.
 Surprising: fewer than 50,000 requests/s alone on a core of 2020 or later; a
 p99 beside hogs above a third of Go's; hogs answered at less than half of Go's
 rate (they would be starved, not scheduled).
@@ -70,6 +72,20 @@ class Server:
         if self.url is None:
             sys.exit("http_bench: %s did not start" % name)
 
+    def cpu_seconds(self):
+        """What its threads have used so far; of a shell's children, too."""
+        total = 0
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.getsid(int(pid)) == self.process.pid:
+                    tasks = "/proc/%s/task" % pid
+                    for tid in os.listdir(tasks):
+                        with open("%s/%s/schedstat" % (tasks, tid)) as file:
+                            total += int(file.read().split()[0])
+            except OSError:
+                pass  # it has just ended
+        return total / 1e9
+
     def stop(self):
         try:
             os.killpg(self.process.pid, signal.SIGTERM)
@@ -97,9 +113,11 @@ def read_wrk(process):
         match = re.search(r"\s%s%%\s+([\d.]+)(us|ms|s|m)" % which, text)
         return float(match.group(1)) * UNITS[match.group(2)] if match else 0.0
 
+    count = re.search(r"(\d+) requests in", text)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     errors = re.search(r"(Socket errors|Non-2xx).*", text)
     return {"rate": float(rate.group(1)) if rate else 0.0,
+            "count": int(count.group(1)) if count else 0,
             "p50": percentile(50), "p99": percentile(99),
             "errors": errors.group(0) if errors else ""}
 
@@ -110,8 +128,11 @@ def measure(server, args, with_hogs, cpu=None):
         hogs = wrk("%s/cpu?ms=%d" % (server.url, args.ms), args.hogs,
                    args.duration + 1, cpu)
         time.sleep(0.5)
+    before = server.cpu_seconds()
     result = read_wrk(wrk(server.url + "/plaintext", args.light,
                           args.duration, cpu))
+    used = server.cpu_seconds() - before
+    result["cpu"] = 1e6 * used / max(result["count"], 1)
     result["hogs"] = read_wrk(hogs)["rate"] if hogs else 0.0
     return result
 
@@ -144,6 +165,8 @@ def main():
     parser.add_argument("--go", action="store_true", help="Go's net/http too")
     parser.add_argument("--threads", action="store_true",
                         help="a thread per connection too")
+    parser.add_argument("--pollers", action="store_true",
+                        help="weft on io_uring too")
     parser.add_argument("--peer", action="append", default=[],
                         metavar="NAME=COMMAND")
     parser.add_argument("--flag", action="append", default=[],
@@ -169,6 +192,9 @@ def main():
                                   "bazel-bin/demo_http/demo_http"),
                              "--listen=127.0.0.1:0",
                              "--workers=%d" % args.workers] + args.flag, {})]
+        if args.pollers:
+            servers.append(("weft-uring",
+                            servers[0][1] + ["--poller=uring"], {}))
         if args.go:
             servers.append(("go", [build_go(folder)],
                             {"GOMAXPROCS": str(args.workers)}))
@@ -200,15 +226,17 @@ def main():
            args.rounds,
            args.duration, os.cpu_count(),
            model.group(1) if model else "unknown", os.getloadavg()[0]))
-    print("%-10s %-6s %12s %10s %10s %8s" %
-          ("server", "hogs", "requests/s", "p50 ms", "p99 ms", "hogs/s"))
+    print("%-10s %-6s %12s %8s %10s %10s %8s" %
+          ("server", "hogs", "requests/s", "CPU us", "p50 ms", "p99 ms",
+           "hogs/s"))
     for name, _, _ in servers:
         for with_hogs in ways:
             rows = results[(name, with_hogs)]
             middle = {key: statistics.median(row[key] for row in rows)
-                      for key in ("rate", "p50", "p99", "hogs")}
-            print("%-10s %-6s %12.0f %10.3f %10.3f %8.1f %s" %
+                      for key in ("rate", "cpu", "p50", "p99", "hogs")}
+            print("%-10s %-6s %12.0f %8s %10.3f %10.3f %8.1f %s" %
                   (name, args.hogs if with_hogs else 0, middle["rate"],
+                   "-" if with_hogs else "%.2f" % middle["cpu"],
                    middle["p50"], middle["p99"], middle["hogs"],
                    next((row["errors"] for row in rows if row["errors"]), "")))
 

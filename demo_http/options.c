@@ -9,7 +9,7 @@
 
 #include "weft/io/address.h"
 
-enum kind { SWITCH, ADDRESS, MODE, COUNT, SIZE, DURATION };
+enum kind { SWITCH, ADDRESS, WORD, COUNT, SIZE, DURATION };
 
 struct option {
     const char *name;
@@ -17,7 +17,7 @@ struct option {
     size_t offset; /* in struct http_options */
     uint64_t low, high;
     const char *value; /* the default */
-    const char *help;
+    const char *help;  /* of a WORD: the words it may be, "a, b or c" */
 };
 
 #define US 1000ULL
@@ -33,7 +33,8 @@ static const struct option kOptions[] = {
      "processors that run tasks; 0: one per CPU"},
     {"quantum", DURATION, AT(quantum), 50 * US, 10 * S, "10ms",
      "how long a task runs before others get their turn"},
-    {"preempt", MODE, AT(preempt), 0, 0, NULL, "signal, cooperative or off"},
+    {"preempt", WORD, AT(preempt), 0, 0, NULL, "signal, cooperative or off"},
+    {"poller", WORD, AT(poller), 0, 0, NULL, "epoll or uring"},
     {"max-connections", COUNT, AT(max_connections), 1, 1000000, "10000",
      "connections at a time; more are answered with 503"},
     {"max-header", SIZE, AT(max_header), 128, 1 << 20, "16k",
@@ -120,6 +121,20 @@ static bool address_is_valid(const char *s) {
     return weft_address_parse(s, &address) > 0;
 }
 
+/* Is `s` one of "a, b or c"? */
+static bool is_one_of(const char *s, const char *words) {
+    size_t length = strlen(s);
+    while (*words != '\0') {
+        size_t n = strcspn(words, ", ");
+        if (n == length && memcmp(words, s, n) == 0) {
+            return strcmp(s, "or") != 0;
+        }
+        words += n;
+        words += strspn(words, ", ");
+    }
+    return false;
+}
+
 /* Sets the option in `o` from `value`; false: `value` is none of its values. */
 static bool set(struct http_options *o, const struct option *option,
                 const char *value) {
@@ -131,11 +146,9 @@ static bool set(struct http_options *o, const struct option *option,
         case ADDRESS:
             *(const char **)field = value;
             return address_is_valid(value);
-        case MODE:
+        case WORD:
             *(const char **)field = value;
-            return strcmp(value, "signal") == 0 ||
-                   strcmp(value, "cooperative") == 0 ||
-                   strcmp(value, "off") == 0;
+            return is_one_of(value, option->help);
         default: {
             const struct unit *units = option->kind == COUNT  ? kNone
                                        : option->kind == SIZE ? kBytes
@@ -157,8 +170,8 @@ static const char *looks(enum kind kind) {
             return "on|off";
         case ADDRESS:
             return "ADDR:PORT";
-        case MODE:
-            return "MODE";
+        case WORD:
+            return "WORD";
         case COUNT:
             return "N";
         case SIZE:
@@ -210,10 +223,9 @@ static enum http_options_answer wrong_value(const struct option *option,
                      "[::1]:8080",
                      where, value);
             break;
-        case MODE:
-            snprintf(error, size,
-                     "%s: '%.100s' is not signal, cooperative or off", where,
-                     value);
+        case WORD:
+            snprintf(error, size, "%s: '%.100s' is not %s", where, value,
+                     option->help);
             break;
         default:
             show(low, sizeof(low), option->kind, option->low);

@@ -16,6 +16,7 @@
 struct http_options {
     const char *listen;  /* "127.0.0.1:8080", "[::1]:0" */
     const char *preempt; /* signal, cooperative, off; NULL: not said */
+    const char *poller;  /* epoll, uring; NULL: not said */
     uint64_t workers;    /* 0: one per CPU */
     uint64_t quantum;    /* ns */
     uint64_t max_connections;

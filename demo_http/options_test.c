@@ -39,6 +39,7 @@ static void without_flags_the_defaults_hold(void **state) {
     assert_int_equal(parse(NULL, NULL, NULL, NULL), HTTP_OPTIONS_RUN);
     assert_string_equal(o.listen, "127.0.0.1:8080");
     assert_null(o.preempt);
+    assert_null(o.poller);
     assert_int_equal(o.workers, 0);
     assert_int_equal(o.quantum, 10000000);
     assert_int_equal(o.max_header, 16384);
@@ -66,6 +67,9 @@ static void flags_take_their_value_after_a_space_or_an_equals_sign(
     assert_int_equal(parse("--preempt", "off", "--preempt", "cooperative"),
                      HTTP_OPTIONS_RUN);
     assert_string_equal(o.preempt, "cooperative");
+    assert_int_equal(parse("--poller", "epoll", "--poller=uring", NULL),
+                     HTTP_OPTIONS_RUN);
+    assert_string_equal(o.poller, "uring");
     assert_int_equal(parse("--idle-timeout=2h", "--read-timeout", "90s", NULL),
                      HTTP_OPTIONS_RUN);
     assert_true(o.idle_timeout == 7200ULL * 1000000000);
@@ -74,12 +78,13 @@ static void flags_take_their_value_after_a_space_or_an_equals_sign(
 
 static void each_flag_has_a_twin_in_the_environment(void **state) {
     static const char *const kTwins[][2] = {
-        {"LISTEN", "0.0.0.0:1"},  {"WORKERS", "2"},
-        {"QUANTUM", "1ms"},       {"PREEMPT", "off"},
-        {"MAX_CONNECTIONS", "5"}, {"MAX_HEADER", "200"},
-        {"MAX_BODY", "7"},        {"READ_TIMEOUT", "3s"},
-        {"IDLE_TIMEOUT", "4s"},   {"WRITE_TIMEOUT", "5s"},
-        {"DRAIN_TIMEOUT", "6s"},  {"ACCESS_LOG", "1"},
+        {"LISTEN", "0.0.0.0:1"}, {"WORKERS", "2"},
+        {"QUANTUM", "1ms"},      {"PREEMPT", "off"},
+        {"POLLER", "epoll"},     {"MAX_CONNECTIONS", "5"},
+        {"MAX_HEADER", "200"},   {"MAX_BODY", "7"},
+        {"READ_TIMEOUT", "3s"},  {"IDLE_TIMEOUT", "4s"},
+        {"WRITE_TIMEOUT", "5s"}, {"DRAIN_TIMEOUT", "6s"},
+        {"ACCESS_LOG", "1"},
     };
     for (size_t i = 0; i < sizeof(kTwins) / sizeof(kTwins[0]); i++) {
         char name[64] = "WEFT_HTTP_";
@@ -124,6 +129,9 @@ static void what_is_wrong_is_said_in_one_line(void **state) {
         {"--quantum", "ms"},
         {"--quantum", "1.5ms"},
         {"--preempt", "yes"},
+        {"--preempt", "or"},
+        {"--poller", "select"},
+        {"--poller", ""},
         {"--max-connections", "0"},
         {"--max-header", "1"},
         {"--max-header", "2M"},
@@ -161,19 +169,14 @@ static void help_names_every_flag_whatever_the_environment_says(void **state) {
     assert_int_equal(parse("--help", NULL, NULL, NULL), HTTP_OPTIONS_HELP);
     size_t n = http_options_help(text, sizeof(text));
     assert_int_equal(n, strlen(text));
-    static const char *const kFlags[] = {"--listen ADDR:PORT",
-                                         "--workers N",
-                                         "--quantum DURATION",
-                                         "--preempt",
-                                         "--max-header BYTES",
-                                         "--max-body BYTES",
-                                         "--max-connections N",
-                                         "--read-timeout",
-                                         "--idle-timeout",
-                                         "--write-timeout",
-                                         "--drain-timeout",
-                                         "--access-log",
-                                         "--help"};
+    static const char *const kFlags[] = {
+        "--listen ADDR:PORT", "--workers N",
+        "--quantum DURATION", "--preempt",
+        "--poller",           "--max-header BYTES",
+        "--max-body BYTES",   "--max-connections N",
+        "--read-timeout",     "--idle-timeout",
+        "--write-timeout",    "--drain-timeout",
+        "--access-log",       "--help"};
     for (size_t i = 0; i < sizeof(kFlags) / sizeof(kFlags[0]); i++) {
         assert_non_null(strstr(text, kFlags[i]));
     }

@@ -55,6 +55,11 @@ int http_main(int argc, char **argv) {
     if (options.preempt != NULL) {
         weft_preempt_mode_parse(options.preempt, &config.preempt);
     }
+    if (options.poller != NULL) {
+        config.poller = strcmp(options.poller, "uring") == 0
+                            ? WEFT_POLLER_URING
+                            : WEFT_POLLER_EPOLL;
+    }
     raise_limit();
     signal(SIGPIPE, SIG_IGN); /* a log that nobody reads any more */
     int failed = http_stop_install();

@@ -79,7 +79,9 @@ IO_TEST(a_short_read_of_a_tcp_socket_is_remembered) {
     EXPECT(weft_read(link.ours, data, sizeof(data), soon()), 8);
     EXPECT(weft_poller_read_dry(record_of(link.ours)), false);
     EXPECT(weft_read(link.ours, data, sizeof(data), soon()), 2);
-    EXPECT(weft_poller_read_dry(record_of(link.ours)), true);
+    /* Not where the poller does not tell of urgent data. */
+    bool may = weft_poller_kind(weft_poller_current()) == WEFT_POLLER_EPOLL;
+    EXPECT(weft_poller_read_dry(record_of(link.ours)), may);
     close_link(&link);
 }
 

@@ -162,7 +162,7 @@ IO_TEST(accepting_ends_by_deadline_cancel_and_close) {
     EXPECT(weft_close(listener), 0);
     EXPECT(finish(task), -EBADF);
     /* The port is free again. */
-    EXPECT(weft_connect(address, soon()), -ECONNREFUSED);
+    EXPECT(connect_after_close(address), -ECONNREFUSED);
     listener = weft_listen(address, 1);
     WEFT_CHECK_OP(listener, >=, 0);
     EXPECT(weft_close(listener), 0);

@@ -119,6 +119,21 @@ static inline int listen_somewhere(char address[64]) {
     return fd;
 }
 
+/* What a connection to `address` is answered with, now that its listener is
+ * closed. On io_uring that is so a moment later: poller_uring.c. */
+static inline int connect_after_close(const char *address) {
+    bool later = weft_poller_kind(weft_poller_current()) == WEFT_POLLER_URING;
+    int fd;
+    while ((fd = weft_connect(address, soon())),
+           later && (fd >= 0 || fd == -ECONNRESET)) {
+        if (fd >= 0) {
+            EXPECT(weft_close(fd), 0);
+        }
+        weft_sleep(WEFT_MS);
+    }
+    return fd;
+}
+
 /* Waits until a task is inside an operation on `fd` in direction `dir`. */
 static inline void await_busy(int fd, enum weft_direction dir) {
     struct weft_descriptor *d = weft_poller_find(weft_poller_current(), fd);

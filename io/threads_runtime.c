@@ -134,7 +134,8 @@ int weft_testing_run(void (*body)(void *arg)) {
     pthread_t polling;
     struct weft_task *task;
     atomic_store_explicit(&stop, 0, memory_order_relaxed);
-    WEFT_CHECK_OP(weft_poller_init(&poller), ==, 0);
+    enum weft_poller_kind kind = weft_poller_choose(WEFT_POLLER_AUTO);
+    WEFT_CHECK_OP(weft_poller_init(&poller, kind), ==, 0);
     WEFT_CHECK_OP(pthread_create(&polling, NULL, poll_for_all, NULL), ==, 0);
     WEFT_CHECK_OP(weft_spawn(&task, run_body, &body, NULL), ==, 0);
     weft_join(task, NULL);

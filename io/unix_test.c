@@ -52,7 +52,7 @@ IO_TEST(a_socket_in_a_folder_carries_bytes) {
     const char *address = name("weft");
     talk_over(address);
     /* Its file is left, and is nobody's. */
-    EXPECT(weft_connect(address, soon()), -ECONNREFUSED);
+    EXPECT(connect_after_close(address), -ECONNREFUSED);
     EXPECT(unlink(address + strlen("unix:")), 0);
     EXPECT(weft_connect(address, soon()), -ENOENT);
 }
@@ -60,7 +60,7 @@ IO_TEST(a_socket_in_a_folder_carries_bytes) {
 IO_TEST(an_abstract_socket_is_gone_when_it_is_closed) {
     const char *address = name("@abstract");
     talk_over(address);
-    EXPECT(weft_connect(address, soon()), -ECONNREFUSED);
+    EXPECT(connect_after_close(address), -ECONNREFUSED);
     talk_over(address);
 }
 

@@ -79,6 +79,7 @@ void weft_metrics_read(struct weft_metrics *out) {
     if (rt != NULL) {
         out->workers = rt->processor_count;
         out->preempt = rt->config.preempt;
+        out->poller = weft_poller_kind(&rt->poller);
         out->global_queue =
             weft_global_length(&rt->global) + weft_global_length(&rt->high);
         out->hog_queue = weft_global_length(&rt->hogs);

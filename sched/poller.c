@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The poller on Linux: one epoll, an eventfd for kicks, and the records.
+/* The poller: the records, and what an event does to them. Where events come
+ * from is poller_backend.h's.
  *
  * A slot (one for each direction of a descriptor) goes through
  *
@@ -18,7 +19,7 @@
  *
  * Closing has the same word of each descriptor decide everything: enter counts
  * up only while OPEN and not CLOSING; the thread that counts down to nothing
- * while CLOSING takes the number out of the epoll, sets the record back, and
+ * while CLOSING takes the number out of the backend, sets the record back, and
  * only then gives the number to the kernel, since another thread may be given
  * it in the same instant.
  *
@@ -28,22 +29,16 @@
  *
  * Nothing here takes a lock, so any function may be interrupted anywhere.
  *
- * Rejected: level-triggered (an epoll_ctl for each wait); READY after handing a
- * waiter back, as Go has it (one useless read for each wait); skipping the
- * eventfd's write while a kick is on its way (the thread that set the flag may
- * have been stopped by the kernel just before its write); reading the eventfd
- * (edge-triggered, each write is an edge, and 2^64 of them take a while). */
+ * Rejected: READY after handing a waiter back, as Go has it (one useless read
+ * for each wait). */
 #include "weft/sched/poller.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "poller_backend.h"
 #include "weft/base/check.h"
 #include "weft/base/syscall.h"
 
@@ -51,17 +46,7 @@
 #define READY  ((void *)1)
 #define CLOSED ((void *)2)
 
-/* The kick's event; no descriptor has the number -1. */
-#define KICK UINT64_MAX
-
-/* After one of these a short read says nothing. */
-#define ENDS (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)
-
 #define EVENTS_AT_ONCE 64
-
-#ifndef SYS_epoll_pwait2
-#define SYS_epoll_pwait2 441
-#endif
 
 static _Atomic(struct weft_poller *) current;
 
@@ -83,9 +68,29 @@ WEFT_TEXT static void count_waiter(struct weft_poller *poller, int fd,
         memory_order_relaxed);
 }
 
-WEFT_TEXT int weft_poller_init(struct weft_poller *poller) {
-    *poller = (struct weft_poller){.epoll_fd = -1, .event_fd = -1};
-    int error;
+/* The backend for `kind`, ready in `poller`; another one where the kernel does
+ * not let us have that. */
+static int init_backend(struct weft_poller *poller,
+                        enum weft_poller_kind kind) {
+#ifdef __linux__
+    if (kind == WEFT_POLLER_URING) {
+        poller->backend = &weft_poller_uring;
+        int error = poller->backend->init(poller);
+        if (error == 0 || error == -EMFILE || error == -ENFILE) {
+            return error;
+        }
+    }
+    poller->backend = &weft_poller_epoll;
+#else
+    (void)kind;
+    poller->backend = &weft_poller_kqueue;
+#endif
+    return poller->backend->init(poller);
+}
+
+WEFT_TEXT int weft_poller_init(struct weft_poller *poller,
+                               enum weft_poller_kind kind) {
+    *poller = (struct weft_poller){.fd = -1, .event_fd = -1};
     void *chunks =
         mmap(NULL, WEFT_POLLER_CHUNKS * sizeof(poller->chunks[0]),
              PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -93,43 +98,28 @@ WEFT_TEXT int weft_poller_init(struct weft_poller *poller) {
         return -ENOMEM;
     }
     poller->chunks = chunks;
-    error = (int)weft_syscall(SYS_epoll_create1, EPOLL_CLOEXEC, 0, 0, 0, 0, 0);
-    if (error < 0) {
-        goto unmap;
-    }
-    poller->epoll_fd = error;
-    error = (int)weft_syscall(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0, 0,
-                              0, 0);
-    if (error < 0) {
-        goto close_epoll;
-    }
-    poller->event_fd = error;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = KICK};
-    error = (int)weft_syscall(SYS_epoll_ctl, poller->epoll_fd, EPOLL_CTL_ADD,
-                              poller->event_fd, (long)&event, 0, 0);
-    if (error < 0) {
-        goto close_event;
+    int error = init_backend(poller, kind);
+    if (error != 0) {
+        munmap(chunks, WEFT_POLLER_CHUNKS * sizeof(poller->chunks[0]));
+        return error;
     }
     struct weft_poller *none = NULL;
     /* Release: pairs with the acquire in weft_poller_current(). */
     atomic_compare_exchange_strong_explicit(
         &current, &none, poller, memory_order_release, memory_order_relaxed);
     return 0;
-close_event:
-    weft_syscall(SYS_close, poller->event_fd, 0, 0, 0, 0, 0);
-close_epoll:
-    weft_syscall(SYS_close, poller->epoll_fd, 0, 0, 0, 0, 0);
-unmap:
-    munmap(chunks, WEFT_POLLER_CHUNKS * sizeof(poller->chunks[0]));
-    return error;
+}
+
+WEFT_TEXT enum weft_poller_kind weft_poller_kind(
+    const struct weft_poller *poller) {
+    return poller->backend->kind;
 }
 
 WEFT_TEXT void weft_poller_fini(struct weft_poller *poller) {
     struct weft_poller *self = poller;
     atomic_compare_exchange_strong_explicit(
         &current, &self, NULL, memory_order_relaxed, memory_order_relaxed);
-    weft_syscall(SYS_close, poller->event_fd, 0, 0, 0, 0, 0);
-    weft_syscall(SYS_close, poller->epoll_fd, 0, 0, 0, 0, 0);
+    poller->backend->fini(poller);
     for (unsigned i = 0; i < WEFT_POLLER_CHUNKS; i++) {
         struct weft_descriptor *chunk =
             atomic_load_explicit(&poller->chunks[i], memory_order_relaxed);
@@ -195,19 +185,14 @@ WEFT_TEXT int weft_poller_add(struct weft_poller *poller, int fd,
     d->poller = poller;
     d->fd = fd;
     d->kind = kind;
+    d->tells_ends = kind == WEFT_DESCRIPTOR_TCP && poller->backend->tells_ends;
     d->dry = false;
     /* Relaxed: an event of this registration comes after it; a late one of the
      * last costs a try for each read. */
     atomic_store_explicit(&d->ended, 0, memory_order_relaxed);
     /* Events may come from here on, before the record is open: deliver() looks
      * at nothing but generation and slots. */
-    struct epoll_event event = {
-        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET |
-                  (kind == WEFT_DESCRIPTOR_TCP ? EPOLLPRI : 0),
-        .data.u64 = key_of(fd, state),
-    };
-    int error = (int)weft_syscall(SYS_epoll_ctl, poller->epoll_fd,
-                                  EPOLL_CTL_ADD, fd, (long)&event, 0, 0);
+    int error = poller->backend->add(poller, fd, key_of(fd, state), kind);
     /* Release: pairs with the acquires in weft_poller_enter() and
      * weft_poller_close(). */
     atomic_store_explicit(&d->state,
@@ -224,9 +209,7 @@ WEFT_TEXT static void finish(struct weft_descriptor *d, uint64_t state) {
                                               memory_order_relaxed);
         WEFT_CHECK(!is_waiter(slot));
     }
-    /* Needed where the open file lives on under another number (dup, fork). */
-    weft_syscall(SYS_epoll_ctl, d->poller->epoll_fd, EPOLL_CTL_DEL, fd, 0, 0,
-                 0);
+    d->poller->backend->remove(d->poller, fd, key_of(fd, state));
     /* Release: pairs with the acquire in weft_poller_add(). Before close(2):
      * the kernel may give the number to another thread at once. */
     atomic_store_explicit(&d->state,
@@ -395,94 +378,98 @@ WEFT_TEXT static void *deliver(struct weft_poller *poller, int fd,
     return slot;
 }
 
-/* epoll_wait with a deadline. Returns the number of events, 0 for anything but
- * events. */
-WEFT_TEXT static int wait_events(struct weft_poller *poller, uint64_t deadline,
-                                 struct epoll_event *events, int room) {
-    struct timespec limit = {0};
-    uint64_t left = 0;
-    if (deadline != 0 && deadline != WEFT_FOREVER) {
-        uint64_t now = weft_clock_now();
-        left = deadline > now ? deadline - now : 0;
-        limit = weft_ns_timespec(left);
+/* The kernel has let go of a registration: it gets another one, unless the
+ * descriptor is being closed, or was. A reference keeps it from being closed
+ * meanwhile, so that nothing is registered after its removal. */
+WEFT_TEXT static void add_again(struct weft_poller *poller, int fd,
+                                struct weft_descriptor *d, uint64_t key) {
+    uint64_t state;
+    /* While weft_poller_add() is in the backend. */
+    while (state = atomic_load_explicit(&d->state, memory_order_relaxed),
+           key_of(fd, state) == key &&
+               (state & (WEFT_DESCRIPTOR_OPEN | WEFT_DESCRIPTOR_CLOSING)) ==
+                   WEFT_DESCRIPTOR_CLOSING) {
+        weft_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
     }
-    long count = -ENOSYS;
-    if (WEFT_LIKELY(atomic_load_explicit(&poller->milliseconds_only,
-                                         memory_order_relaxed) == 0)) {
-        count =
-            weft_syscall(SYS_epoll_pwait2, poller->epoll_fd, (long)events, room,
-                         deadline == WEFT_FOREVER ? 0 : (long)&limit, 0, 0);
+    if (weft_poller_enter(d, WEFT_USING) != 0) {
+        return;
     }
-    if (WEFT_UNLIKELY(count == -ENOSYS)) {
-        atomic_store_explicit(&poller->milliseconds_only, 1,
-                              memory_order_relaxed);
-        /* Rounded up: a deadline is never early. */
-        uint64_t ms = left / WEFT_MS + (left % WEFT_MS != 0);
-        long timeout = deadline == WEFT_FOREVER ? -1
-                       : ms > INT_MAX           ? INT_MAX
-                                                : (long)ms;
-        count = weft_syscall(SYS_epoll_pwait, poller->epoll_fd, (long)events,
-                             room, timeout, 0, 0);
+    state = atomic_load_explicit(&d->state, memory_order_relaxed);
+    if (key_of(fd, state) == key) {
+        int error = poller->backend->add(poller, fd, key, d->kind);
+        WEFT_CHECK_OP(error, ==, 0);
     }
-    WEFT_CHECK(count >= 0 || count == -EINTR);
-    return count > 0 ? (int)count : 0;
+    weft_poller_leave(d, WEFT_USING);
+}
+
+WEFT_TEXT static int take_kick(struct weft_poller *poller, uint64_t deadline) {
+    if (deadline == 0) {
+        /* Meant for one that is blocked: put it back. */
+        weft_poller_kick(poller);
+    } else {
+        /* Acquire: pairs with the release in weft_poller_kick(). */
+        atomic_exchange_explicit(&poller->kicked, 0, memory_order_acquire);
+    }
+    return 0;
+}
+
+/* What `event` tells: puts those that it is for into `waiters`, and returns
+ * their number. */
+WEFT_TEXT static int pass_on(struct weft_poller *poller,
+                             const struct weft_poller_event *event,
+                             void **waiters) {
+    int ready = 0;
+    int fd = (int)(uint32_t)event->key;
+    struct weft_descriptor *d = weft_poller_find(poller, fd);
+    /* Relaxed: a record of that number was there before the event. */
+    if (key_of(fd, atomic_load_explicit(&d->state, memory_order_relaxed)) !=
+        event->key) {
+        return 0;
+    }
+    bool ends = (event->what & WEFT_EVENT_ENDS) != 0;
+    if (ends) {
+        /* Relaxed: deliver() releases it. */
+        atomic_store_explicit(&d->ended, 1, memory_order_relaxed);
+    }
+    if ((event->what & WEFT_EVENT_READ) != 0) {
+        void *waiter = deliver(poller, fd, d, WEFT_READING, ends);
+        if (waiter != NULL) {
+            waiters[ready++] = waiter;
+        }
+    }
+    if ((event->what & WEFT_EVENT_WRITE) != 0) {
+        void *waiter = deliver(poller, fd, d, WEFT_WRITING, false);
+        if (waiter != NULL) {
+            waiters[ready++] = waiter;
+        }
+    }
+    if (WEFT_UNLIKELY((event->what & WEFT_EVENT_GONE) != 0)) {
+        add_again(poller, fd, d, event->key);
+    }
+    return ready;
 }
 
 WEFT_TEXT int weft_poller_wait(struct weft_poller *poller, uint64_t deadline,
                                void **waiters, int max) {
     WEFT_CHECK_OP(max, >=, WEFT_DIRECTIONS);
-    struct epoll_event events[EVENTS_AT_ONCE];
+    struct weft_poller_event events[EVENTS_AT_ONCE];
     int room = max / WEFT_DIRECTIONS;
-    int count = wait_events(poller, deadline, events,
-                            room < EVENTS_AT_ONCE ? room : EVENTS_AT_ONCE);
+    int count =
+        poller->backend->wait(poller, deadline, events,
+                              room < EVENTS_AT_ONCE ? room : EVENTS_AT_ONCE);
     int ready = 0;
     for (int i = 0; i < count; i++) {
-        uint64_t key = events[i].data.u64;
-        uint32_t what = events[i].events;
-        if (key == KICK) {
-            if (deadline == 0) {
-                /* Meant for one that is blocked: put it back. */
-                weft_poller_kick(poller);
-            } else {
-                /* Acquire: pairs with the release in weft_poller_kick(). */
-                atomic_exchange_explicit(&poller->kicked, 0,
-                                         memory_order_acquire);
-            }
-            continue;
-        }
-        int fd = (int)(uint32_t)key;
-        struct weft_descriptor *d = weft_poller_find(poller, fd);
-        /* Relaxed: a record of that number was there before the event. */
-        if (key_of(fd, atomic_load_explicit(&d->state, memory_order_relaxed)) !=
-            key) {
-            continue;
-        }
-        bool ends = (what & ENDS) != 0;
-        if (ends) {
-            /* Relaxed: deliver() releases it. */
-            atomic_store_explicit(&d->ended, 1, memory_order_relaxed);
-        }
-        if ((what & EPOLLIN) != 0 || ends) {
-            void *waiter = deliver(poller, fd, d, WEFT_READING, ends);
-            if (waiter != NULL) {
-                waiters[ready++] = waiter;
-            }
-        }
-        if ((what & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) {
-            void *waiter = deliver(poller, fd, d, WEFT_WRITING, false);
-            if (waiter != NULL) {
-                waiters[ready++] = waiter;
-            }
-        }
+        ready += events[i].key == WEFT_POLLER_KICK
+                     ? take_kick(poller, deadline)
+                     : pass_on(poller, &events[i], waiters + ready);
     }
     return ready;
 }
 
 WEFT_TEXT void weft_poller_kick(struct weft_poller *poller) {
-    /* Release: pairs with the acquire in weft_poller_wait(). */
+    /* Release: pairs with the acquire in take_kick(). */
     atomic_exchange_explicit(&poller->kicked, 1, memory_order_release);
-    uint64_t one = 1;
-    weft_syscall(SYS_write, poller->event_fd, (long)&one, sizeof(one), 0, 0, 0);
+    poller->backend->kick(poller);
 }
 
 WEFT_TEXT uint32_t weft_poller_waiting(const struct weft_poller *poller) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Readiness of descriptors: who waits for which, and whom the kernel has news
  * for. It knows no task; a waiter is a pointer that is handed in by the one who
- * waits and handed back, at most once, by weft_poller_wait().
+ * waits and handed back, at most once, by weft_poller_wait(). How the kernel is
+ * asked is a backend's (poller_backend.h): epoll or io_uring, chosen at start.
  *
  * Each descriptor is registered once, edge-triggered, for both directions, and
  * has a record that is found by its number without a lock. A record is never
@@ -57,6 +58,7 @@
 
 #include "weft/base/clock.h"
 #include "weft/base/compiler.h"
+#include "weft/sched/runtime.h" /* enum weft_poller_kind */
 
 #ifdef __cplusplus
 #error "the poller is the runtime's own: C only"
@@ -100,6 +102,8 @@ struct weft_descriptor {
     struct weft_poller *poller;
     int fd;
     enum weft_descriptor_kind kind;
+    /* Fixed while open: `ended` is set before a short read could mislead. */
+    bool tells_ends;
     /* Who entered for WEFT_READING: the last read left nothing behind, and no
      * edge has been taken since. */
     bool dry;
@@ -117,9 +121,14 @@ struct weft_poller_shard {
 #define WEFT_POLLER_CHUNK  1024  /* records in a chunk: 64 KiB */
 #define WEFT_POLLER_CHUNKS 16384 /* so that 16 M descriptors fit */
 
+struct weft_poller_backend;
+
 struct weft_poller {
-    int epoll_fd; /* fixed after init */
-    int event_fd; /* fixed after init: what a kick writes to */
+    /* Fixed after init. */
+    const struct weft_poller_backend *backend;
+    int fd;       /* the kernel's half: an epoll, an io_uring, a kqueue */
+    int event_fd; /* epoll: what a kick writes to; io_uring: see there */
+    void *own;    /* the backend's, or NULL */
     /* Fixed after init: WEFT_POLLER_CHUNKS pointers, each set once by CAS. */
     _Atomic(struct weft_descriptor *) *chunks;
     /* Any thread, atomic: set by a kick, cleared by who returns for it. */
@@ -129,10 +138,20 @@ struct weft_poller {
     struct weft_poller_shard shards[WEFT_POLLER_SHARDS];
 };
 
-/* Makes the poller ready. The first one alive also becomes what
- * weft_poller_current() returns. Returns 0, -EMFILE, -ENFILE, -ENOMEM.
- * Context: any thread; does not block. */
-int weft_poller_init(struct weft_poller *poller);
+/* Makes the poller ready, on the backend that `kind` asks for, or the one that
+ * stands for it where the kernel forbids that: weft_poller_kind() tells. The
+ * first poller alive also becomes what weft_poller_current() returns. Returns
+ * 0, -EMFILE, -ENFILE, -ENOMEM. Context: any thread; does not block. */
+int weft_poller_init(struct weft_poller *poller, enum weft_poller_kind kind);
+
+/* Which backend it has, never AUTO. Context: any thread. */
+enum weft_poller_kind weft_poller_kind(const struct weft_poller *poller);
+
+/* What to ask for where `asked` was asked for: AUTO becomes what WEFT_POLLER
+ * says in the environment, else the best one, epoll. A value that is none is
+ * reported on standard error and passed over. Context: any thread while nobody
+ * changes the environment. */
+enum weft_poller_kind weft_poller_choose(enum weft_poller_kind asked);
 
 /* Frees it. Nobody waits in it and no record of it is in use; descriptors that
  * are still open stay open, but weft forgets them.
@@ -225,7 +244,7 @@ bool weft_poller_disarm(struct weft_descriptor *d, enum weft_direction dir,
 /* Notes that a read left nothing behind (`dry`), or that this is not known.
  * Context: who entered for WEFT_READING. */
 static inline void weft_poller_set_dry(struct weft_descriptor *d, bool dry) {
-    d->dry = dry && d->kind == WEFT_DESCRIPTOR_TCP;
+    d->dry = dry && d->tells_ends;
 }
 
 /* Whether a read would find nothing unless an edge comes, or has come, that

@@ -17,6 +17,10 @@
 #include "weft/base/check.h"
 #include "weft/sched/poller.h"
 
+#ifndef POLLER
+#define POLLER WEFT_POLLER_EPOLL
+#endif
+
 #define POLLERS 2
 #define ROUNDS  5000
 #define MANY    8
@@ -56,7 +60,7 @@ static uint32_t handed_back(struct waiter *waiter) {
 
 static int begin(void **state) {
     atomic_store_explicit(&stop, 0, memory_order_relaxed);
-    WEFT_CHECK_OP(weft_poller_init(&poller), ==, 0);
+    WEFT_CHECK_OP(weft_poller_init(&poller, POLLER), ==, 0);
     for (long i = 0; i < POLLERS; i++) {
         pthread_create(&threads[i], NULL, wait_in_poller, (void *)i);
     }
@@ -231,7 +235,7 @@ static void *play(void *arg) {
 
 static void each_kick_reaches_who_sleeps(void **state) {
     struct weft_poller own;
-    assert_int_equal(weft_poller_init(&own), 0);
+    assert_int_equal(weft_poller_init(&own, POLLER), 0);
     atomic_store_explicit(&ball, 0, memory_order_relaxed);
     pthread_t player;
     pthread_create(&player, NULL, play, &own);

@@ -16,6 +16,10 @@
 
 #include <cmocka.h>
 
+#ifndef POLLER
+#define POLLER WEFT_POLLER_EPOLL
+#endif
+
 #define MANY 16
 
 struct fixture {
@@ -30,7 +34,7 @@ static _Alignas(8) char alice[8], bob[8];
 static int set_up(void **state) {
     struct fixture *f = aligned_alloc(_Alignof(struct fixture), sizeof(*f));
     assert_non_null(f);
-    assert_int_equal(weft_poller_init(&f->poller), 0);
+    assert_int_equal(weft_poller_init(&f->poller, POLLER), 0);
     assert_int_equal(pipe2(f->ends, O_NONBLOCK | O_CLOEXEC), 0);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(
@@ -297,7 +301,7 @@ static void the_first_poller_alive_is_the_current_one(void **state) {
     struct fixture *f = *state;
     struct weft_poller second;
     assert_ptr_equal(weft_poller_current(), &f->poller);
-    assert_int_equal(weft_poller_init(&second), 0);
+    assert_int_equal(weft_poller_init(&second, POLLER), 0);
     assert_ptr_equal(weft_poller_current(), &f->poller);
     weft_poller_fini(&second);
     assert_ptr_equal(weft_poller_current(), &f->poller);

@@ -76,6 +76,7 @@ static int settle(struct weft_config *c, const struct weft_config *asked) {
         c->max_threads <= WEFT_MAX_WORKERS &&
         (unsigned)c->deadlock <= WEFT_DEADLOCK_IGNORE &&
         (unsigned)c->clock <= WEFT_CLOCK_VIRTUAL &&
+        (unsigned)c->poller <= WEFT_POLLER_KQUEUE &&
         c->quantum_ns >= 20 * WEFT_US && c->quantum_ns <= 10 * WEFT_S &&
         (c->policies_off & ~(unsigned)WEFT_POLICY_ALL) == 0 &&
         c->stack_size >= weft_stack_min_size() && c->stack_size <= (64U << 20);
@@ -188,7 +189,8 @@ static int new_runtime(const struct weft_config *config,
         error = make_processors(rt);
     }
     if (error == 0) {
-        error = weft_poller_init(&rt->poller);
+        error =
+            weft_poller_init(&rt->poller, weft_poller_choose(settled.poller));
     }
     if (error != 0) {
         free_runtime(rt);

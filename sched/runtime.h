@@ -50,6 +50,18 @@ enum weft_clock {
                          * weft/sched/virtual_clock.h */
 };
 
+/* How the kernel is asked which descriptors are ready (docs/scheduler.md). */
+enum weft_poller_kind {
+    WEFT_POLLER_AUTO,   /* WEFT_POLLER=epoll|uring in the environment, else what
+                         * was measured to be the best: epoll */
+    WEFT_POLLER_EPOLL,  /* Linux */
+    WEFT_POLLER_URING,  /* Linux 6.13 and later, where io_uring is allowed; else
+                         * epoll. Where a thread computes, news of descriptors
+                         * that were opened on it interrupt it. For programs
+                         * that measure a gain */
+    WEFT_POLLER_KQUEUE, /* macOS and the BSDs: written, and verified on none */
+};
+
 /* All fields may be 0, which means the default. */
 struct weft_config {
     unsigned workers;      /* processors, 1 to 256; 0: the CPUs that the process
@@ -70,9 +82,10 @@ struct weft_config {
                             * without, for research and benches; 0: nothing */
     uint64_t shutdown_grace_ns; /* how long tasks that are left over may take to
                                  * end after they were cancelled; 0: 1 s */
-    enum weft_deadlock deadlock; /* 0: reported; never while the process has a
-                                  * thread that is not weft's */
-    enum weft_clock clock;       /* 0: the real one */
+    enum weft_deadlock deadlock;  /* 0: reported; never while the process has a
+                                   * thread that is not weft's */
+    enum weft_clock clock;        /* 0: the real one */
+    enum weft_poller_kind poller; /* 0: epoll, unless WEFT_POLLER says else */
 };
 
 /* Runs `fn(arg)` as the first task, with `config` (NULL: all defaults), on OS
@@ -119,6 +132,7 @@ struct weft_metrics {
     uint64_t held_at_cap;      /* tasks that wait for one to begin on, now */
     uint64_t retaken;          /* processors taken from blocked threads */
     enum weft_preempt_mode preempt; /* the mode that is in force */
+    enum weft_poller_kind poller;   /* the one in use */
 };
 
 /* Fills `*out`; all zero when no runtime runs. Context: any thread; does not

@@ -7,8 +7,8 @@
  * million of them at once over 130 ns each.
  *
  * Where the time is (bench/costs, and samples by perf):
- * - spawn_join: 384 instructions, four in a cycle. The one exchange left, at the
- *   task's end, has 3 % of the samples.
+ * - spawn_join: 384 instructions, four in a cycle. The one exchange left, at
+ * the task's end, has 3 % of the samples.
  * - spawn_million: the record's two lines are written when it is made, run and
  *   joined, far apart in time, so from memory each time; what is left beside
  *   spawn_join's instructions is that. A record whose birth, run and end touch

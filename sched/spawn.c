@@ -256,17 +256,16 @@ static WEFT_NOINLINE int join_slowly(struct weft_task *task, void **result,
 
 static WEFT_ALWAYS_INLINE int join(struct weft_task *task, void **result,
                                    uint64_t deadline) {
-    struct weft_worker *w;
-    /* Once it is DONE nobody changes it any more. Acquire: pairs with the
-     * release in weft_task_ended(). */
-    if (atomic_load_explicit(&task->joiner, memory_order_acquire) !=
-            WEFT_JOIN_DONE ||
-        (w = weft_enter()) == NULL) {
+    struct weft_worker *w = weft_enter();
+    /* Outside a task `task` may be anything. Once it is DONE nobody changes it
+     * any more. Acquire: pairs with the release in weft_task_ended(). */
+    if (w == NULL || weft_worker_task(w) == NULL ||
+        atomic_load_explicit(&task->joiner, memory_order_acquire) !=
+            WEFT_JOIN_DONE) {
+        if (w != NULL) {
+            weft_leave(w);
+        }
         return join_slowly(task, result, deadline);
-    }
-    if (WEFT_UNLIKELY(weft_worker_task(w) == NULL)) {
-        weft_leave(w);
-        return -EPERM;
     }
     if (result != NULL) {
         *result = task->value;

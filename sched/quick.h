@@ -93,7 +93,9 @@ static WEFT_ALWAYS_INLINE struct weft_node *weft_take_quickly(
 static WEFT_ALWAYS_INLINE struct weft_task *weft_take_fresh(
     struct weft_processor *p) {
     const struct weft_task *next;
-    if (p->passed >= WEFT_PASS || weft_local_length(&p->queue) == 0 ||
+    /* A thief might have taken the next one, and be writing to it. */
+    if (!p->queue.alone || p->passed >= WEFT_PASS ||
+        weft_local_length(&p->queue) == 0 ||
         (p->newest_first && weft_brood_length(&p->brood) != 0) ||
         (next = weft_node_task(weft_local_guess(&p->queue, 0))) == NULL ||
         !weft_task_is_fresh(next)) {

@@ -11,7 +11,13 @@
 
 #define WEFT_ATOMIC(type) std::atomic<type>
 
-/* Names only: nothing rests on an order here. */
+/* Names only, nothing rests on an order here. */
+using std::memory_order_acq_rel;
+using std::memory_order_acquire;
+using std::memory_order_relaxed;
+using std::memory_order_release;
+using std::memory_order_seq_cst;
+
 using std::atomic_compare_exchange_strong_explicit;
 using std::atomic_compare_exchange_weak_explicit;
 using std::atomic_exchange_explicit;
@@ -22,11 +28,6 @@ using std::atomic_load_explicit;
 using std::atomic_signal_fence;
 using std::atomic_store_explicit;
 using std::atomic_thread_fence;
-using std::memory_order_acq_rel;
-using std::memory_order_acquire;
-using std::memory_order_relaxed;
-using std::memory_order_release;
-using std::memory_order_seq_cst;
 #else
 #include <stdatomic.h>
 

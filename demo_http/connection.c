@@ -126,11 +126,8 @@ static bool take_work(struct http_connection *c) {
     work->out.arg = c;
     work->out.length = 0;
     work->out.error = 0;
-    work->read_deadline = 0;
-    work->began = 0;
-    work->answered = 0;
-    work->in_start = 0;
-    work->in_end = 0;
+    work->read_deadline = work->began = work->answered = 0;
+    work->in_start = work->in_end = 0;
     c->work = work;
     return true;
 }
@@ -379,8 +376,7 @@ static void count_response(struct http_connection *c) {
     uint64_t now = weft_now();
     uint64_t ns = now - c->work->began;
     c->work->answered = now;
-    c->work->began =
-        now; /* of the next one, when it is in the buffer already */
+    c->work->began = now; /* of the next one, if its head is here already */
     http_metrics_count(&c->service->metrics, c->number,
                        c->work->response.status, ns,
                        c->work->response.body_bytes);

@@ -76,6 +76,7 @@
 #include "weft/sched/runtime.h"
 #include "weft/sched/task.h"
 #include "weft/sched/timer_heap.h"
+#include "weft/sched/timers.h"
 
 enum {
     WEFT_MAX_PROCESSORS = 256,
@@ -200,7 +201,8 @@ struct weft_processor {
     _Atomic uint64_t adopted; /* taken from another's brood */
 
     _Alignas(WEFT_CACHE_LINE) struct weft_lock timer_lock;
-    struct weft_timer_heap timers; /* under timer_lock */
+    _Atomic uint64_t timers_served; /* the owner writes: see timers.c */
+    struct weft_timer_heap timers;  /* under timer_lock */
 
     /* The monitor's: what it saw last. */
     _Alignas(WEFT_CACHE_LINE) uint64_t seen_seq;
@@ -414,6 +416,8 @@ struct weft_worker *weft_switch_from_handler(struct weft_worker *w,
 void weft_ready(struct weft_runtime *rt, struct weft_worker *w,
                 struct weft_task *t);
 void weft_ready_behind(struct weft_worker *w, struct weft_task *t);
+void weft_unpark_batch(struct weft_runtime *rt, struct weft_processor *p,
+                       struct weft_task **tasks, int count);
 void weft_unpark_behind_all(struct weft_runtime *rt, struct weft_task *t);
 void weft_wake(struct weft_runtime *rt);
 void weft_processor_hand_off(struct weft_runtime *rt, struct weft_processor *p);
@@ -473,12 +477,6 @@ void weft_migrate_start(struct weft_runtime *rt);
 /* monitor.c */
 uint64_t weft_monitor_tick(void *runtime, uint64_t now);
 void weft_monitor_wake(struct weft_runtime *rt);
-
-/* timers.c */
-int weft_timer_arm(struct weft_worker *w, struct weft_task *t,
-                   uint64_t deadline);
-bool weft_timer_disarm(struct weft_task *t); /* false: it has gone off */
-int weft_timers_run(struct weft_runtime *rt, uint64_t now);
 
 /* reserve.c */
 void weft_reserve_note(struct weft_runtime *rt);

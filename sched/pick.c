@@ -119,6 +119,9 @@ static WEFT_NOINLINE WEFT_TEXT struct weft_task *pick_shares(
     uint32_t global = p->picks - p->picks % GLOBAL_INTERVAL + GLOBAL_INTERVAL;
     p->look_at = hogs < global ? hogs : global;
     if (p->picks % GLOBAL_INTERVAL == 0) {
+        /* About as many as were picked since the last time: however many
+         * sleepers are due, they and those that wait get on. */
+        weft_timers_run_own(p);
         struct weft_task *t = pop(&rt->global);
         if (t != NULL) {
             return t;

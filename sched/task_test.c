@@ -160,6 +160,51 @@ static void joining_wrongly_is_an_error_and_loses_nothing(void **state) {
     run_with(1, join_wrongly, NULL);
 }
 
+enum { SLEEPERS = 1000 };
+
+static uint64_t due;
+static _Atomic int awake;
+
+static void *sleep_with_the_others(void *arg) {
+    int result = weft_sleep_until(due);
+    /* A cancelled one may have slept to the end before it was. */
+    WEFT_CHECK(weft_now() >= due ? result == 0 || arg != NULL
+                                 : result == -ECANCELED && arg != NULL);
+    atomic_fetch_add_explicit(&awake, 1, memory_order_relaxed);
+    return NULL;
+}
+
+/* Many at one time, those of high priority among them, some gone before; and
+ * the worker is never without a task to run. */
+static void sleep_together(void *arg) {
+    static struct weft_task *tasks[SLEEPERS];
+    due = weft_now() + 20 * WEFT_MS;
+    atomic_store_explicit(&awake, 0, memory_order_relaxed);
+    for (uintptr_t i = 0; i < SLEEPERS; i++) {
+        bool early = i % 7 == 0;
+        struct weft_task_options options = {
+            .priority =
+                i % 10 == 0 ? WEFT_PRIORITY_HIGH : WEFT_PRIORITY_NORMAL};
+        WEFT_CHECK_OP((long)weft_spawn(&tasks[i], sleep_with_the_others,
+                                       early ? arg : NULL, &options),
+                      ==, 0L);
+        if (early) {
+            weft_cancel(tasks[i]);
+        }
+    }
+    while (atomic_load_explicit(&awake, memory_order_relaxed) < SLEEPERS) {
+        weft_yield();
+    }
+    for (int i = 0; i < SLEEPERS; i++) {
+        WEFT_CHECK_OP((long)weft_join(tasks[i], NULL), ==, 0L);
+    }
+}
+
+static void sleepers_that_are_due_together_all_wake(void **state) {
+    run_with(1, sleep_together, &awake);
+    run_with(2, sleep_together, &awake);
+}
+
 static void sleep_in_order(void *arg) {
     uint64_t begin = weft_now();
     WEFT_CHECK_OP((long)(weft_sleep(2 * WEFT_MS)), ==, (long)0);
@@ -334,6 +379,7 @@ int main(void) {
         cmocka_unit_test(yield_takes_turns_on_one_worker),
         cmocka_unit_test(a_cancelled_sleeper_wakes_and_knows_it),
         cmocka_unit_test(joining_wrongly_is_an_error_and_loses_nothing),
+        cmocka_unit_test(sleepers_that_are_due_together_all_wake),
         cmocka_unit_test(sleep_lasts_at_least_as_long_as_asked),
         cmocka_unit_test(a_task_knows_its_name_and_state),
         cmocka_unit_test(wrong_calls_are_refused),

@@ -8,13 +8,24 @@
  *   sleepers     1 M tasks with deadlines a microsecond apart, in mixed order:
  *                how late they ran, the CPU of it all, and that from when all
  *                were asleep
+ *   cold         a word of each of 1 M pages that are laid out like stacks, in
+ *                mixed order: one after the other, 32 at a time
  *   idle_conns   how often any thread of the process woke in 5 s, and its CPU,
  *                with 10,000 connections whose tasks wait for a request
  *
  * Surprising would be: more than 4,352 bytes for a parked task (a page and its
- * record); a sleeper 10 ms late; a single wake-up with idle connections.
+ * record); a sleeper 20 ms late; a single wake-up with idle connections.
  *
- *   bazel run -c opt //bench:scale_bench -- parked sleepers idle_conns */
+ * What bounds the sleepers (row `cold`): each of a million stacks has a page of
+ * its own, 80 KB from the next. To read a word of one after the other in mixed
+ * order takes 0.5 us each where an address is known only when the last word is
+ * there, and a ninth of that where all are known, 32 at a time. All wake-ups
+ * together take 1.1 s of CPU: two workers keep up, one does not quite, so where
+ * the kernel leaves both on one CPU for a while, the p99 is 0.3 s (one run in
+ * four or five). To make the million is page faults and guards, 4 s of CPU:
+ * half of what Tokio's tasks without stacks need in all is out of reach.
+ *
+ *   bazel run -c opt //bench:scale_bench -- parked sleepers cold idle_conns */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <netinet/in.h>
@@ -23,6 +34,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -138,6 +150,36 @@ static void sleepers(void *arg) {
     show("sleepers_fire_cpu", after - asleep, "s");
 }
 
+static void cold(void *arg) {
+    (void)arg;
+    enum { STRIDE = 80 << 10, AHEAD = 32 };
+    static char *at[MILLION];
+    uint64_t sum = 0;
+    char *low = mmap(NULL, (size_t)STRIDE * MILLION, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    WEFT_CHECK(low != MAP_FAILED);
+    madvise(low, (size_t)STRIDE * MILLION, MADV_NOHUGEPAGE);
+    for (size_t i = 0; i < MILLION; i++) {
+        char *top = low + (i + 1) * STRIDE - 512 - i % 16 * 64;
+        at[i * 611953 % MILLION] = top;
+        *(uint64_t *)(void *)top = 0;
+    }
+    uint64_t begin = weft_clock_now();
+    for (int i = 0; i < MILLION; i++) {
+        sum += *(volatile uint64_t *)(void *)(at[i] + sum); /* it is 0 */
+    }
+    show("cold_one_by_one", (double)(weft_clock_now() - begin) / MILLION, "ns");
+    begin = weft_clock_now();
+    for (int i = 0; i < MILLION; i += AHEAD) {
+        for (int k = i; k < i + AHEAD && k < MILLION; k++) {
+            (void)*(volatile uint64_t *)(void *)at[k];
+        }
+        atomic_thread_fence(memory_order_seq_cst); /* no further ahead */
+    }
+    show("cold_together", (double)(weft_clock_now() - begin) / MILLION, "ns");
+    munmap(low, (size_t)STRIDE * MILLION);
+}
+
 /* How often the threads of `pid` gave the CPU up to wait, all in all. */
 static long waits_of(pid_t pid) {
     char path[300];
@@ -238,6 +280,7 @@ int main(int argc, char **argv) {
     } rows[] = {
         {"parked", parked},
         {"sleepers", sleepers},
+        {"cold", cold},
         {"idle_conns", idle_conns},
     };
     struct weft_config config = {.workers = 2};

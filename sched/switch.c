@@ -31,7 +31,8 @@
  * switches instead of one, 3 to 5 ns of 20); putting the task into a queue
  * before the switch under a lock that the next one opens (a lock for each
  * yield). */
-#define WEFT_RED_ZONE 0 /* who switches here asks weft_thread_self() after it */
+/* Who switches here asks weft_thread_self() after it. */
+#define WEFT_RED_ZONE 0
 
 #include <errno.h>
 

@@ -274,11 +274,10 @@ static bool all_gone(struct weft_runtime *rt) {
 }
 
 /* Has every worker that can end do so, which all can when all tasks have ended:
- * then it waits for as long as the machine takes. True when all have; false when
- * some still run or sleep with a task, 1 s later. */
+ * then it waits for as long as the machine takes. True when all have; false
+ * when some still run or sleep with a task, 1 s later. */
 bool weft_threads_stop(struct weft_runtime *rt, bool no_tasks) {
-    uint64_t deadline =
-        no_tasks ? WEFT_FOREVER : weft_clock_now() + WEFT_S;
+    uint64_t deadline = no_tasks ? WEFT_FOREVER : weft_clock_now() + WEFT_S;
     /* Nothing rests on this order: the kick and the mailboxes below hand it to
      * those who sleep, the others see it when they next look. */
     atomic_store_explicit(&rt->stopped, 1, memory_order_seq_cst);

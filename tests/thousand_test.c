@@ -36,8 +36,8 @@
 enum {
     TASKS = WEFT_ASAN ? WEFT_THOUSAND / 10 : WEFT_THOUSAND, /* its calls last */
     AT_CAP = 20,                                            /* threads */
-    BOUND = 300, /* see sched/hogs.c: a task may owe 256 turns */
-    STEPS = 20,  /* of the one that gives way */
+    BOUND = 300,    /* see sched/hogs.c: a task may owe 256 turns */
+    STEPS = 20,     /* of the one that gives way */
     MEANWHILE = 50, /* the other processor's, while the kernel lets our thread
                        wait: on a busy machine far more than its own turn */
 };

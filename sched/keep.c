@@ -69,6 +69,7 @@
 #include "weft/sched/alarms.h"
 #include "weft/sched/core.h"
 #include "weft/sched/pin.h"
+#include "weft/sched/reserve.h"
 
 /* Of so many that are preempted early in their life one goes to the end of the
  * hogs, so that those at the head get their turn however many come. */

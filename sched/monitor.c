@@ -19,6 +19,7 @@
  * thread that sleeps in the kernel. */
 #include "weft/sched/alarms.h"
 #include "weft/sched/core.h"
+#include "weft/sched/reserve.h"
 #include "weft/sched/virtual_clock.h"
 
 enum {

@@ -28,6 +28,7 @@
  * in no queue any more. */
 #include "weft/sched/core.h"
 #include "weft/sched/quick.h"
+#include "weft/sched/reserve.h"
 
 enum {
     GLOBAL_INTERVAL = 61,

@@ -19,6 +19,7 @@
 #define WEFT_SCHED_QUICK_H_
 
 #include "weft/sched/core.h"
+#include "weft/sched/reserve.h"
 
 enum {
     WEFT_SLOT_STREAK = 3, /* Tokio's worker has the same bound */

@@ -30,6 +30,7 @@
 #include "weft/base/syscall.h"
 #include "weft/sched/core.h"
 #include "weft/sched/quick.h"
+#include "weft/sched/reserve.h"
 
 /* A count that is written under idle->lock and read without. */
 static void adjust(_Atomic uint32_t *count, int by) {

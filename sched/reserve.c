@@ -36,8 +36,9 @@
  * Rejected: interrupting nobody any more at the cap (then the tasks that have
  * threads starve each other); not letting a task be interrupted that runs on
  * the last thread (then those that have threads starve behind it). */
+#include "weft/sched/reserve.h"
+
 #include "weft/base/print.h"
-#include "weft/sched/core.h"
 
 enum { STANDSTILL = 1000 * 1000 * 1000 }; /* ns */
 

@@ -14,6 +14,7 @@
 #include "weft/base/futex.h"
 #include "weft/base/print.h"
 #include "weft/sched/core.h"
+#include "weft/sched/reserve.h"
 
 enum {
     NATIVE_STACK = WEFT_ASAN || WEFT_TSAN ? 1 << 20 : 128 << 10,

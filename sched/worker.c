@@ -27,6 +27,7 @@
 #include "weft/arch/overflow.h"
 #include "weft/sched/alarms.h"
 #include "weft/sched/core.h"
+#include "weft/sched/reserve.h"
 
 enum {
     STEAL_PASSES = 4,

@@ -29,6 +29,7 @@
  *   keep.c     involuntary preemption, processors lost and given
  *   migrate.c  involuntary preemption of tasks that may change threads
  *   pin.c      tasks that keep their thread while they wait
+ *   nodes.c    memory nodes: processors, threads and memory of one
  *   watch.c    quanta, wake-up preemption, blocked workers
  *   monitor.c  forgotten polling and timers; alarms.c: hogs' own clocks
  *   timers.c   sleeping, deadlines; virtual_clock.c: a clock for tests
@@ -54,6 +55,7 @@
 #include "weft/base/check.h"
 #include "weft/base/compiler.h"
 #include "weft/base/lock.h"
+#include "weft/base/topology.h"
 #include "weft/preempt/exceptions.h"
 #include "weft/preempt/gate.h"
 #include "weft/preempt/handover.h"
@@ -137,7 +139,8 @@ struct weft_worker {
     /* Any thread, atomic: see keep.c. */
     _Atomic uint32_t retake;
     struct weft_handover handover; /* a processor comes in here */
-    bool held; /* to one CPU; who gives writes it, before the mailbox */
+    bool held; /* to other CPUs than its node's; who gives writes it, before
+                * the mailbox */
 
     /* Owner. */
     struct weft_context native; /* the thread's own stack */
@@ -149,6 +152,8 @@ struct weft_worker {
     struct weft_task *next; /* what the native loop runs next, or NULL */
     bool searching;         /* counted in idle.searching */
     bool patient;           /* it has the slice of a hog's thread: share.c */
+    bool pinned;            /* its task is: its CPUs are the task's matter */
+    uint16_t node;          /* of its processor, or its last; see nodes.c */
     uint32_t random;        /* xorshift state, never 0 */
 
     /* Under idle.lock. */
@@ -168,6 +173,10 @@ struct weft_processor {
     _Atomic uint64_t protect; /* owner writes: ns that are the hog's own */
     _Atomic uint64_t asked_seq; /* monitor, alarm write: this slice is over */
     _Atomic bool asked_spent;   /* and it was a whole quantum, or a hog's */
+
+    /* Fixed. */
+    uint16_t node;                   /* memory node: nodes.c */
+    uint16_t near_first, near_count; /* the processors of it, p among them */
 
     /* Owner. */
     struct weft_runtime *runtime;
@@ -199,6 +208,7 @@ struct weft_processor {
     _Atomic uint64_t polls;
     _Atomic uint64_t yielded;
     _Atomic uint64_t adopted; /* taken from another's brood */
+    _Atomic uint64_t far;     /* steals from processors of other nodes */
 
     _Alignas(WEFT_CACHE_LINE) struct weft_lock timer_lock;
     _Atomic uint64_t timers_served; /* the owner writes: see timers.c */
@@ -230,8 +240,9 @@ struct weft_runtime {
     uint32_t hog_check;      /* at which picks hogs may be first: see pick.c */
     bool can_retake, alarms; /* membarrier is there; alarms.c is in use */
     cpu_set_t cpus;          /* that the process may use */
-    uint64_t kernel_mask;    /* signals blocked in the workers' threads */
-    uint8_t keeps;           /* WEFT_KEEPS_... of each task */
+    struct weft_topology topology; /* their nodes; count is 1: nobody asks */
+    uint64_t kernel_mask;          /* signals blocked in the workers' threads */
+    uint8_t keeps;                 /* WEFT_KEEPS_... of each task */
     struct weft_virtual_clock clock;
 
     _Alignas(WEFT_CACHE_LINE) struct weft_records records;
@@ -423,9 +434,9 @@ void weft_wake(struct weft_runtime *rt);
 void weft_processor_hand_off(struct weft_runtime *rt, struct weft_processor *p);
 void weft_spare_push(struct weft_worker *w);
 bool weft_spare_leave(struct weft_worker *w);
-struct weft_worker *weft_spare_pop(struct weft_runtime *rt);
+struct weft_worker *weft_spare_pop(struct weft_runtime *rt, unsigned node);
 void weft_idle_push(struct weft_processor *p);
-struct weft_processor *weft_idle_pop(struct weft_runtime *rt);
+struct weft_processor *weft_idle_pop(struct weft_runtime *rt, unsigned node);
 void weft_processor_give(struct weft_processor *p, struct weft_worker *to,
                          struct weft_task *next);
 void weft_processor_give_here(struct weft_processor *p, struct weft_worker *to,

@@ -99,13 +99,14 @@ WEFT_TEXT void weft_bind(struct weft_worker *w, struct weft_task *t) {
     atomic_fetch_add_explicit(&w->runtime->bound, 1, memory_order_relaxed);
 }
 
-/* Who is to run `*n`, which was picked. Where nobody is to be had, `*n` goes
- * back and one that has its own thread takes its place; NULL when there is
+/* Who is to run `*n`, which was picked for `p`. Where nobody is to be had, `*n`
+ * goes back and one that has its own thread takes its place; NULL when there is
  * none. */
-WEFT_TEXT struct weft_worker *weft_host(struct weft_runtime *rt,
+WEFT_TEXT struct weft_worker *weft_host(const struct weft_processor *p,
                                         struct weft_task **n) {
+    struct weft_runtime *rt = p->runtime;
     struct weft_worker *to =
-        (*n)->bound != NULL ? (*n)->bound : weft_spare_pop(rt);
+        (*n)->bound != NULL ? (*n)->bound : weft_spare_pop(rt, p->node);
     if (WEFT_UNLIKELY(to == NULL)) {
         weft_put_back(rt, *n);
         atomic_fetch_add_explicit(&rt->skipped, 1, memory_order_relaxed);
@@ -146,7 +147,7 @@ WEFT_TEXT void weft_keep(struct weft_worker *w) {
     struct weft_processor *p = weft_worker_processor(w);
     struct weft_task *t = weft_worker_task(w);
     struct weft_task *n = weft_pick(p);
-    struct weft_worker *to = n != NULL ? weft_host(rt, &n) : NULL;
+    struct weft_worker *to = n != NULL ? weft_host(p, &n) : NULL;
     if (to == NULL) {
         weft_slice_begin(p, t); /* nobody waits any more, or can run */
         return;
@@ -219,7 +220,7 @@ WEFT_TEXT void weft_worker_regain(struct weft_worker *w) {
     struct weft_processor *p =
         atomic_load_explicit(&rt->stopped, memory_order_relaxed)
             ? NULL
-            : weft_idle_pop(rt);
+            : weft_idle_pop(rt, w->node);
     if (p != NULL) {
         weft_processor_take(w, p);
         stray_no_longer(rt);

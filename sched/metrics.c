@@ -22,6 +22,7 @@ static void add_processors(struct weft_runtime *rt, struct weft_metrics *m) {
         m->spawned += get(&p->spawned);
         m->switches += get(&p->seq);
         m->steals += c.steals + get(&p->adopted);
+        m->far_steals += get(&p->far);
         m->stolen += c.stolen + get(&p->adopted);
         m->overflows += c.overflows;
         m->polls += get(&p->polls);
@@ -78,6 +79,7 @@ void weft_metrics_read(struct weft_metrics *out) {
     struct weft_runtime *rt = weft_runtime_borrow(self);
     if (rt != NULL) {
         out->workers = rt->processor_count;
+        out->nodes = rt->topology.count;
         out->preempt = rt->config.preempt;
         out->poller = weft_poller_kind(&rt->poller);
         out->global_queue =
@@ -139,10 +141,13 @@ void weft_dump(int fd) {
              * _take(). */
             struct weft_worker *w =
                 atomic_load_explicit(&p->worker, memory_order_acquire);
-            weft_print(fd, "processor %u worker %d queue %u slot %s seq %llu\n",
-                       i, w == NULL ? -1 : (int)w->index, weft_own_length(p),
-                       p->slot != NULL ? "full" : "empty",
-                       (unsigned long long)p->seq);
+            weft_print(fd,
+                       "processor %u node %u worker %d queue %u slot %s seq "
+                       "%llu far steals %llu\n",
+                       i, p->node, w == NULL ? -1 : (int)w->index,
+                       weft_own_length(p), p->slot != NULL ? "full" : "empty",
+                       (unsigned long long)p->seq,
+                       (unsigned long long)get(&p->far));
         }
         for (uint32_t i = 0; i < n; i++) {
             struct weft_worker *w =

@@ -28,6 +28,9 @@
  * waits leaves its processor to a task that has its own thread, else idle, with
  * its queue where the next spare finds it (weft_processor_hand_off()).
  *
+ * Its CPUs are the task's to set: while it is pinned weft leaves the thread's
+ * affinity alone (nodes.c, weft_processor_give_here()).
+ *
  * Always true: task->pins > 0 exactly while the task has WEFT_KEEPS_THREAD and
  * is counted in runtime->pinned.
  *
@@ -40,6 +43,7 @@
 #include <errno.h>
 
 #include "weft/sched/core.h"
+#include "weft/sched/nodes.h"
 
 /* As switch_to() (switch.c) for a pinned task: `n`, which may be NULL, is what
  * its processor is to run. Returns `w`, always. */
@@ -49,7 +53,7 @@ WEFT_TEXT struct weft_worker *weft_stay(struct weft_worker *w,
     struct weft_runtime *rt = w->runtime;
     struct weft_processor *p = weft_worker_processor(w);
     struct weft_task *t = weft_worker_task(w);
-    struct weft_worker *to = n != NULL ? weft_host(rt, &n) : NULL;
+    struct weft_worker *to = n != NULL ? weft_host(p, &n) : NULL;
     if (to == NULL && after == WEFT_AFTER_YIELD) {
         weft_slice_begin(p, t);
         return w;
@@ -67,15 +71,20 @@ WEFT_TEXT struct weft_worker *weft_stay(struct weft_worker *w,
     return w;
 }
 
-static void forget(struct weft_runtime *rt, struct weft_task *t) {
+/* The thread is anybody's again, on its node's CPUs: the task may have set
+ * others. */
+static void forget(struct weft_worker *w, struct weft_task *t) {
+    struct weft_runtime *rt = w->runtime;
+    w->pinned = false;
+    weft_nodes_settle(w, weft_worker_processor(w));
     t->pins = 0;
     t->keeps &= (uint8_t)~WEFT_KEEPS_THREAD;
     atomic_fetch_sub_explicit(&rt->pinned, 1, memory_order_relaxed);
 }
 
-/* `t`, which was pinned, has ended: the thread is anybody's again. */
+/* `t`, which was pinned, has ended. */
 WEFT_TEXT void weft_pin_ended(struct weft_worker *w, struct weft_task *t) {
-    forget(w->runtime, t);
+    forget(w, t);
 }
 
 /* One of the places for pinned tasks; false when all are taken. */
@@ -102,6 +111,7 @@ WEFT_TEXT int weft_pin_thread(void) {
     if (t->pins == 0 && !take_place(w->runtime)) {
         result = -EAGAIN;
     } else {
+        w->pinned = true;
         t->pins++;
         t->keeps |= WEFT_KEEPS_THREAD;
     }
@@ -123,7 +133,7 @@ WEFT_TEXT void weft_unpin_thread(void) {
     if (t->pins > 1) {
         t->pins--;
     } else {
-        forget(w->runtime, t);
+        forget(w, t);
     }
     weft_leave(w);
 }

@@ -12,7 +12,8 @@
 /* keep.c, in this order; between the first and the last the task is put where
  * others find it, and the processor given away. */
 void weft_bind(struct weft_worker *w, struct weft_task *t);
-struct weft_worker *weft_host(struct weft_runtime *rt, struct weft_task **n);
+struct weft_worker *weft_host(const struct weft_processor *p,
+                              struct weft_task **n);
 void weft_sleep_with_task(struct weft_worker *w, struct weft_task *t);
 
 /* pin.c */

@@ -19,6 +19,8 @@
  *             where many do; else as configured
  *   QUIET     no tick and no signal where nobody waits; else    watch.c and
  *             each quantum ends with one                        monitor.c
+ *   NODES     processors, threads and memory keep to their      nodes.c
+ *             memory node; else it is all one
  *
  * What each is worth: //bench:policy_bench. The switches are read on paths that
  * cost microseconds anyway, never where a task switches to the next. */

@@ -29,8 +29,12 @@
 
 #include "weft/base/syscall.h"
 #include "weft/sched/core.h"
+#include "weft/sched/nodes.h"
 #include "weft/sched/quick.h"
 #include "weft/sched/reserve.h"
+
+/* How far a list is searched for something of the wanted node. */
+enum { LOOK = 16 };
 
 /* A count that is written under idle->lock and read without. */
 static void adjust(_Atomic uint32_t *count, int by) {
@@ -51,10 +55,17 @@ WEFT_TEXT void weft_spare_push(struct weft_worker *w) {
     weft_reserve_release(w->runtime);
 }
 
-static struct weft_worker *spare_pop_locked(struct weft_idle *idle) {
-    struct weft_worker *w = idle->first_spare;
+/* One of `node` among the first few, else the first. */
+static struct weft_worker *spare_pop_locked(struct weft_idle *idle,
+                                            unsigned node) {
+    struct weft_worker **at = &idle->first_spare;
+    for (int i = 0; i < LOOK && *at != NULL && (*at)->node != node; i++) {
+        at = &(*at)->spare_next;
+    }
+    at = *at == NULL || (*at)->node != node ? &idle->first_spare : at;
+    struct weft_worker *w = *at;
     if (w != NULL) {
-        idle->first_spare = w->spare_next;
+        *at = w->spare_next;
         w->is_spare = false;
         adjust(&idle->spares, -1);
         weft_reserve_note(w->runtime);
@@ -81,9 +92,11 @@ WEFT_TEXT bool weft_spare_leave(struct weft_worker *w) {
     return leaves;
 }
 
-WEFT_TEXT struct weft_worker *weft_spare_pop(struct weft_runtime *rt) {
+/* A spare whose thread is on `node` if there is one near at hand. */
+WEFT_TEXT struct weft_worker *weft_spare_pop(struct weft_runtime *rt,
+                                             unsigned node) {
     weft_lock_acquire(&rt->idle.lock);
-    struct weft_worker *w = spare_pop_locked(&rt->idle);
+    struct weft_worker *w = spare_pop_locked(&rt->idle, node);
     weft_lock_release(&rt->idle.lock);
     weft_threads_want(rt);
     return w;
@@ -95,10 +108,17 @@ static void idle_push_locked(struct weft_idle *idle, struct weft_processor *p) {
     adjust(&idle->processors, 1);
 }
 
-static struct weft_processor *idle_pop_locked(struct weft_idle *idle) {
-    struct weft_processor *p = idle->first;
+/* As spare_pop_locked(). */
+static struct weft_processor *idle_pop_locked(struct weft_idle *idle,
+                                              unsigned node) {
+    struct weft_processor **at = &idle->first;
+    for (int i = 0; i < LOOK && *at != NULL && (*at)->node != node; i++) {
+        at = &(*at)->idle_next;
+    }
+    at = *at == NULL || (*at)->node != node ? &idle->first : at;
+    struct weft_processor *p = *at;
     if (p != NULL) {
-        idle->first = p->idle_next;
+        *at = p->idle_next;
         adjust(&idle->processors, -1);
     }
     return p;
@@ -115,12 +135,14 @@ WEFT_TEXT void weft_idle_push(struct weft_processor *p) {
     weft_lock_release(&idle->lock);
 }
 
-WEFT_TEXT struct weft_processor *weft_idle_pop(struct weft_runtime *rt) {
+/* An idle processor, of `node` if there is one near at hand, or NULL. */
+WEFT_TEXT struct weft_processor *weft_idle_pop(struct weft_runtime *rt,
+                                               unsigned node) {
     if (atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) == 0) {
         return NULL;
     }
     weft_lock_acquire(&rt->idle.lock);
-    struct weft_processor *p = idle_pop_locked(&rt->idle);
+    struct weft_processor *p = idle_pop_locked(&rt->idle, node);
     weft_lock_release(&rt->idle.lock);
     if (p != NULL) {
         weft_monitor_wake(rt);
@@ -148,7 +170,7 @@ WEFT_TEXT void weft_processor_give_here(struct weft_processor *p,
                                         struct weft_worker *to,
                                         struct weft_task *next) {
     unsigned cpu;
-    if (weft_policy_on(&p->runtime->config, WEFT_POLICY_PIN) &&
+    if (!to->pinned && weft_policy_on(&p->runtime->config, WEFT_POLICY_PIN) &&
         weft_syscall(SYS_getcpu, (long)&cpu, 0, 0, 0, 0, 0) == 0 &&
         cpu < CPU_SETSIZE) {
         cpu_set_t here;
@@ -164,10 +186,8 @@ WEFT_TEXT void weft_processor_give_here(struct weft_processor *p,
 /* Makes `w`, the caller, the worker of `p`, which it owns. */
 WEFT_TEXT void weft_processor_take(struct weft_worker *w,
                                    struct weft_processor *p) {
-    if (w->held) {
-        w->held = false;
-        weft_syscall(SYS_sched_setaffinity, 0, sizeof w->runtime->cpus,
-                     (long)&w->runtime->cpus, 0, 0, 0);
+    if (WEFT_UNLIKELY(w->held || w->node != p->node)) {
+        weft_nodes_settle(w, p);
     }
     /* Release: as in weft_processor_give(). */
     atomic_store_explicit(&p->worker, w, memory_order_release);
@@ -180,12 +200,14 @@ WEFT_TEXT void weft_processor_take(struct weft_worker *w,
 static bool start_searcher(struct weft_runtime *rt) {
     struct weft_processor *p = NULL;
     struct weft_worker *s = NULL;
+    struct weft_worker *self = (struct weft_worker *)weft_thread_self();
     weft_lock_acquire(&rt->idle.lock);
     /* Both or none: who looks at the counts shall not see them come and go. */
     bool idle = rt->idle.first != NULL;
     if (idle && rt->idle.first_spare != NULL) {
-        p = idle_pop_locked(&rt->idle);
-        s = spare_pop_locked(&rt->idle);
+        p = idle_pop_locked(&rt->idle,
+                            self != NULL ? self->node : rt->idle.first->node);
+        s = spare_pop_locked(&rt->idle, p->node);
     }
     weft_lock_release(&rt->idle.lock);
     weft_threads_want(rt);
@@ -210,7 +232,7 @@ static bool resume_bound(struct weft_runtime *rt) {
     if (t == NULL) {
         return false;
     }
-    struct weft_processor *p = weft_idle_pop(rt);
+    struct weft_processor *p = weft_idle_pop(rt, t->bound->node);
     if (p != NULL) {
         weft_processor_give(p, t->bound, t);
     } else {
@@ -438,7 +460,8 @@ WEFT_TEXT void weft_processor_hand_off(struct weft_runtime *rt,
     bool waiting = weft_own_light(p) || weft_anything_waiting(rt);
     bool polled = atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) ==
                   WEFT_SEAT_WORKER;
-    struct weft_worker *s = waiting || !polled ? weft_spare_pop(rt) : NULL;
+    struct weft_worker *s =
+        waiting || !polled ? weft_spare_pop(rt, p->node) : NULL;
     if (s != NULL) {
         weft_processor_give(p, s, NULL);
         return;

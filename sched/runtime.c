@@ -26,6 +26,7 @@
 #include "weft/base/futex.h"
 #include "weft/base/print.h"
 #include "weft/sched/core.h"
+#include "weft/sched/nodes.h"
 
 static _Atomic(struct weft_runtime *) current;
 
@@ -122,6 +123,7 @@ static int make_processors(struct weft_runtime *rt) {
         return -ENOMEM;
     }
     memset(rt->processors, 0, bytes);
+    weft_nodes_deal(rt);
     for (unsigned i = rt->processor_count; i-- > 0;) {
         struct weft_processor *p = &rt->processors[i];
         p->runtime = rt;
@@ -172,6 +174,7 @@ static int new_runtime(const struct weft_config *config,
     if (sched_getaffinity(0, sizeof rt->cpus, &rt->cpus) != 0) {
         memset(&rt->cpus, 0xff, sizeof rt->cpus);
     }
+    weft_nodes_start(rt);
     weft_global_init(&rt->global);
     weft_global_init(&rt->high);
     weft_global_init(&rt->hogs);

@@ -31,7 +31,9 @@ enum weft_policy {
     WEFT_POLICY_QUIET = 1 << 6,   /* no tick where nobody waits */
     WEFT_POLICY_ALARM = 1 << 7,   /* threads that run hogs have alarms of their
                                    * own, beside the monitor's look */
-    WEFT_POLICY_ALL = (1 << 8) - 1,
+    WEFT_POLICY_NODES = 1 << 8,   /* processors and their threads keep to one
+                                   * memory node each */
+    WEFT_POLICY_ALL = (1 << 9) - 1,
 };
 
 /* What is done when all tasks wait and nothing can wake them. */
@@ -86,6 +88,8 @@ struct weft_config {
                                    * thread that is not weft's */
     enum weft_clock clock;        /* 0: the real one */
     enum weft_poller_kind poller; /* 0: epoll, unless WEFT_POLLER says else */
+    const char *topology; /* where devices/system/node/node<N>/cpulist tell the
+                           * memory nodes; NULL: /sys. For tests */
 };
 
 /* Runs `fn(arg)` as the first task, with `config` (NULL: all defaults), on OS
@@ -101,6 +105,7 @@ int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg);
 /* Counters since the start of the runtime; sums over processors, a snapshot. */
 struct weft_metrics {
     unsigned workers;          /* processors */
+    unsigned nodes;            /* memory nodes that they are dealt out over */
     unsigned threads;          /* OS threads that run tasks or wait to */
     unsigned spare_threads;    /* of those, waiting for a processor */
     unsigned kept_threads;     /* of those, asleep with a task: interrupted, or
@@ -110,6 +115,7 @@ struct weft_metrics {
     uint64_t spawned;          /* ever */
     uint64_t switches;         /* tasks chosen to run */
     uint64_t steals;           /* successful, each of one or more tasks */
+    uint64_t far_steals;       /* of those, from another memory node */
     uint64_t stolen;           /* tasks that moved by stealing */
     uint64_t overflows;        /* local queues that spilled */
     uint64_t parks, unparks;   /* workers that slept, and were woken */

@@ -151,7 +151,8 @@ void *weft_blocking(void *(*fn)(void *), void *arg);
  * and nobody else runs there: for code that belongs to a thread (windows, GL,
  * thread-locals kept across waits). They nest; the task's end unpins it. While
  * pinned it costs an OS thread, and each wait and yield a hand-over between
- * threads (microseconds). Returns 0; -EAGAIN when (max_threads - workers - 1) /
+ * threads (microseconds). The affinity of its thread is its own to set; it
+ * ends with the pinning. Returns 0; -EAGAIN when (max_threads - workers - 1) /
  * 2 tasks are pinned already; -EPERM outside a task. Unpinning what is not
  * pinned stops the program. Context: task (unpin elsewhere: nothing); does not
  * switch. */

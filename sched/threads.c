@@ -14,6 +14,7 @@
 #include "weft/base/futex.h"
 #include "weft/base/print.h"
 #include "weft/sched/core.h"
+#include "weft/sched/nodes.h"
 #include "weft/sched/reserve.h"
 
 enum {
@@ -59,6 +60,9 @@ static void *thread_main(void *worker) {
     weft_thread_enter(&w->thread);
     pthread_setname_np(pthread_self(), "weft-worker");
     w->patient = true;
+    w->held = false;
+    w->pinned = false;
+    w->node = (uint16_t)weft_nodes_none(rt);
     weft_share_thread(w, false);
     weft_format(path, sizeof path, "/proc/self/task/%d/stat",
                 (int)w->thread.tid);
@@ -287,7 +291,7 @@ bool weft_threads_stop(struct weft_runtime *rt, bool no_tasks) {
     do {
         struct weft_worker *w;
         weft_poller_kick(&rt->poller);
-        while ((w = weft_spare_pop(rt)) != NULL) {
+        while ((w = weft_spare_pop(rt, 0)) != NULL) {
             weft_handover_give(&w->handover, &weft_processor_stop);
         }
         if (all_gone(rt)) {

@@ -10,7 +10,8 @@
  * Searching: at most half of the busy processors' workers steal at a time, one
  * is woken at a time, and a searcher that finds work wakes the next, so that
  * wakes spread as far as there is work and no further (Go, proc.go; Tokio,
- * idle.rs). A victim is robbed of half of its local queue, from a random start;
+ * idle.rs). Victims are the processors of the own memory node, then the others,
+ * from a random start each. One is robbed of half of its local queue; of
  * its slot only in the last pass, and only when it has run one and the same
  * task all the while: what was just put there will be run there sooner.
  *
@@ -27,6 +28,7 @@
 #include "weft/arch/overflow.h"
 #include "weft/sched/alarms.h"
 #include "weft/sched/core.h"
+#include "weft/sched/nodes.h"
 #include "weft/sched/reserve.h"
 
 enum {
@@ -148,7 +150,7 @@ static struct weft_task *steal(struct weft_worker *w,
     for (int pass = 0; pass < STEAL_PASSES; pass++) {
         unsigned start = next_random(w) % n;
         for (unsigned i = 0; i < n; i++) {
-            unsigned at = (start + i) % n;
+            unsigned at = weft_nodes_victim(p, i, start);
             struct weft_processor *from = &rt->processors[at];
             if (from == p) {
                 continue;
@@ -166,6 +168,9 @@ static struct weft_task *steal(struct weft_worker *w,
                 t = steal_slot(from, seqs[at]);
             }
             if (t != NULL) {
+                if (WEFT_UNLIKELY(from->node != p->node)) {
+                    weft_count(&p->far);
+                }
                 return t;
             }
         }
@@ -223,7 +228,7 @@ static bool poll_and_sleep(struct weft_worker *w) {
         bool due =
             until != WEFT_FOREVER && weft_clock_read(&rt->clock) >= until;
         if (count > 0 || due || weft_anything_waiting(rt)) {
-            struct weft_processor *p = weft_idle_pop(rt);
+            struct weft_processor *p = weft_idle_pop(rt, w->node);
             if (p != NULL) {
                 weft_processor_take(w, p);
                 regained = true;
@@ -258,7 +263,7 @@ static bool go_idle(struct weft_worker *w, struct weft_processor *p) {
     /* Pairs with the fence in weft_wake(): see the columns in ready.c. */
     atomic_thread_fence(memory_order_seq_cst);
     if (weft_anything_waiting(rt)) {
-        p = weft_idle_pop(rt);
+        p = weft_idle_pop(rt, w->node);
         if (p != NULL) {
             weft_processor_take(w, p);
             /* However many search: what was seen may lie in another's queue.

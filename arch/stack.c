@@ -15,6 +15,12 @@
  * goes under the cold ones, unguarded, and tries again when its turn comes;
  * all those with a guard lie above it.
  *
+ * Each slab is of a memory node, and a class has its lists for each: a stack is
+ * taken where it will be touched, and goes back to its slab's node. The lists
+ * of one node may be empty while another's are not: then the class grows, and
+ * only when that fails the other's are taken, which are there, since they were
+ * promised. One lock for all, and one count of what is warm.
+ *
  * A class holds `warm_max` warm stacks. What comes back beyond that is trimmed,
  * outside the lock, and then is cold. Most never had more than their top page:
  * that is asked first (mincore, and where few are deep not of each), since two
@@ -62,6 +68,8 @@
 
 enum { SHALLOW_RUN = 64, SHALLOW_SKIP = 16 }; /* see trim() */
 
+#define ANY UINT32_MAX /* node */
+
 /* Instrumented frames are two to four times as large. */
 #define SANITIZED (WEFT_ASAN || WEFT_TSAN)
 
@@ -107,6 +115,7 @@ int weft_stack_pool_new(struct weft_stack_pool **out,
         config = &defaults;
     }
     if (config->colours > WEFT_STACK_COLOURS ||
+        config->nodes > WEFT_STACK_NODES ||
         (unsigned)config->guard > WEFT_STACK_GUARD_MPROTECT) {
         return -EINVAL;
     }
@@ -128,6 +137,7 @@ int weft_stack_pool_new(struct weft_stack_pool **out,
     pool->slab_bytes = config->slab_bytes ? config->slab_bytes : 64 << 20;
     pool->min_size = weft_stack_min_size();
     pool->colours = config->colours ? config->colours : WEFT_STACK_COLOURS;
+    pool->nodes = config->nodes && madvise ? config->nodes : 1;
     size_t warm_bytes = config->warm_bytes ? config->warm_bytes : 64 << 20;
     for (uint32_t i = 0; i < CLASSES; i++) {
         pool->classes[i].warm_max = (uint32_t)(warm_bytes / weft_class_size(i));
@@ -183,13 +193,15 @@ void weft_stack_pool_free(struct weft_stack_pool *pool) {
     weft_pages_unmap(pool, sizeof(*pool));
 }
 
-/* Adds a slab to a class. Returns 0 or -ENOMEM. */
-static int grow(struct weft_stack_pool *pool, uint32_t index) {
+/* Adds a slab to a class, for a node (ANY: for each in turn). Returns 0 or
+ * -ENOMEM. */
+static int grow(struct weft_stack_pool *pool, uint32_t index, uint32_t node) {
     struct pile *pile = &pool->classes[index];
     size_t stride = weft_class_size(index) + pool->guard;
 
     weft_lock_acquire(&pile->lock);
     size_t bytes = pile->next_slab;
+    node = node == ANY ? pile->turn++ % pool->nodes : node;
     weft_lock_release(&pile->lock);
     if (bytes > pool->slab_bytes) {
         bytes = pool->slab_bytes;
@@ -208,6 +220,7 @@ static int grow(struct weft_stack_pool *pool, uint32_t index) {
     slab->stride = stride;
     slab->kind = index;
     slab->count = (uint32_t)count;
+    slab->node = node;
     for (size_t i = 0; i < count; i++) {
         slab->slots[i].slab = slab;
     }
@@ -221,8 +234,8 @@ static int grow(struct weft_stack_pool *pool, uint32_t index) {
         &pool->slabs, &old, slab, memory_order_release, memory_order_relaxed));
 
     weft_lock_acquire(&pile->lock);
-    slab->next_fresh = pile->fresh;
-    pile->fresh = slab;
+    slab->next_fresh = pile->shelves[node].fresh;
+    pile->shelves[node].fresh = slab;
     pile->next_slab = bytes * 2;
     pile->mapped += mapped;
     pile->slots += count;
@@ -264,7 +277,7 @@ int weft_stack_reserve(struct weft_stack_pool *pool, size_t size, uint32_t n) {
         if (fits) {
             return 0;
         }
-        int error = grow(pool, (uint32_t)index);
+        int error = grow(pool, (uint32_t)index, ANY);
         if (error < 0) {
             return error;
         }
@@ -280,19 +293,19 @@ void weft_stack_unreserve(struct weft_stack_pool *pool, size_t size,
     weft_lock_release(&pile->lock);
 }
 
-/* Under the class's lock: a slot out of its lists, or NULL. */
-static struct weft_stack_slot *pick(struct pile *pile) {
+/* Under the class's lock: a slot out of a node's lists, or NULL. */
+static struct weft_stack_slot *pick(struct pile *pile, struct shelf *shelf) {
     struct weft_stack_slot *slot = NULL;
-    if (pile->warm != NULL) {
-        slot = pile->warm;
-        pile->warm = slot->next;
+    if (shelf->warm != NULL) {
+        slot = shelf->warm;
+        shelf->warm = slot->next;
         pile->warm_count--;
-    } else if (pile->cold != NULL) {
-        slot = pile->cold;
-        pile->cold = slot->next;
+    } else if (shelf->cold != NULL) {
+        slot = shelf->cold;
+        shelf->cold = slot->next;
         pile->cold_count--;
-    } else if (pile->fresh != NULL) {
-        struct slab *slab = pile->fresh;
+    } else if (shelf->fresh != NULL) {
+        struct slab *slab = shelf->fresh;
         uint32_t made = atomic_load_explicit(&slab->made, memory_order_relaxed);
         slot = &slab->slots[made];
         WEFT_CHECK_OP(slot->state, ==, SLOT_FRESH);
@@ -301,7 +314,7 @@ static struct weft_stack_slot *pick(struct pile *pile) {
         atomic_store_explicit(&slab->made, made + 1, memory_order_relaxed);
         pile->made++;
         if (made + 1 == slab->count) {
-            pile->fresh = slab->next_fresh;
+            shelf->fresh = slab->next_fresh;
         }
     }
     if (slot != NULL) {
@@ -323,8 +336,8 @@ static void put_cold(struct pile *pile, struct weft_stack_slot *chain,
         chain = slot->next;
         WEFT_CHECK_OP(slot->state, ==, SLOT_TAKEN);
         slot->state = SLOT_FREE;
-        slot->next = pile->cold;
-        pile->cold = slot;
+        slot->next = pile->shelves[slot->slab->node].cold;
+        pile->shelves[slot->slab->node].cold = slot;
         pile->cold_count++;
         pile->taken--;
     }
@@ -333,30 +346,43 @@ static void put_cold(struct pile *pile, struct weft_stack_slot *chain,
 
 int weft_stack_take_batch(struct weft_stack_pool *pool, size_t size,
                           struct weft_stack *stacks, uint32_t n) {
+    return weft_stack_take_near(pool, size, 0, stacks, n);
+}
+
+/* Up to `n` slots of a node's, as stacks; how many. */
+static uint32_t pick_some(struct weft_stack_pool *pool, struct pile *pile,
+                          uint32_t node, struct weft_stack *stacks,
+                          uint32_t n) {
+    struct weft_stack_slot *slot;
+    uint32_t got = 0;
+    weft_lock_acquire(&pile->lock);
+    while (got < n && (slot = pick(pile, &pile->shelves[node])) != NULL) {
+        weft_slot_stack(pool, slot, &stacks[got++]);
+    }
+    weft_lock_release(&pile->lock);
+    return got;
+}
+
+int weft_stack_take_near(struct weft_stack_pool *pool, size_t size,
+                         uint32_t node, struct weft_stack *stacks, uint32_t n) {
     int index = class_of(pool, size);
     if (index < 0 || n == 0) {
         return index < 0 ? index : 0;
     }
     struct pile *pile = &pool->classes[index];
     struct weft_stack_slot *bare = NULL; /* those without a guard */
-    uint32_t got = 0;
-    bool any = false;
-    while (!any) {
-        weft_lock_acquire(&pile->lock);
-        while (got < n) {
-            struct weft_stack_slot *slot = pick(pile);
-            if (slot == NULL) {
-                break;
-            }
-            any = true;
-            weft_slot_stack(pool, slot, &stacks[got++]);
+    uint32_t got;
+    node %= pool->nodes; /* where they are one */
+    while ((got = pick_some(pool, pile, node, stacks, n)) == 0) {
+        int error = grow(pool, (uint32_t)index, node);
+        for (uint32_t k = 1; error < 0 && got == 0 && k < pool->nodes; k++) {
+            got = pick_some(pool, pile, (node + k) % pool->nodes, stacks, n);
         }
-        weft_lock_release(&pile->lock);
-        if (!any) {
-            int error = grow(pool, (uint32_t)index);
-            if (error < 0) {
-                return error;
-            }
+        if (got > 0) {
+            break;
+        }
+        if (error < 0) {
+            return error;
         }
     }
     uint32_t ready = 0;
@@ -426,8 +452,8 @@ static void give_run(struct weft_stack_pool *pool, struct pile *pile,
         WEFT_CHECK_OP(slot->state, ==, SLOT_TAKEN);
         if (pile->warm_count < pile->warm_max) {
             slot->state = SLOT_FREE;
-            slot->next = pile->warm;
-            pile->warm = slot;
+            slot->next = pile->shelves[slot->slab->node].warm;
+            pile->shelves[slot->slab->node].warm = slot;
             pile->warm_count++;
             pile->taken--;
         } else {

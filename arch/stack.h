@@ -38,6 +38,9 @@
  * first-level cache. */
 #define WEFT_STACK_COLOURS 16
 
+/* Memory nodes that a pool can tell apart. */
+#define WEFT_STACK_NODES 16
+
 struct weft_stack_slot;
 struct weft_stack_pool;
 
@@ -72,6 +75,10 @@ struct weft_stack_pool_config {
     /* MPROTECT: stacks of the pool at most. Default: what leaves one eighth of
      * vm.max_map_count to the rest of the process. */
     uint32_t max_guards;
+    /* Memory nodes, 1 (the default) to WEFT_STACK_NODES: each has stacks of its
+     * own, which come back to it whoever gives them back. With MPROTECT guards,
+     * which are few, all share them: there it counts as 1. */
+    uint32_t nodes;
     /* Tests: as weft_stack_pool_fail_nth(), from the pool's own making on. */
     uint32_t fail_nth;
 };
@@ -95,9 +102,8 @@ size_t weft_stack_default_size(void);
 size_t weft_stack_min_size(void);
 
 /* Makes a pool, in *out; `config` may be NULL. Returns 0, -ENOMEM, -EINVAL
- * (colours or guard out of range), or -ENOTSUP (MADVISE asked where the kernel
- * lacks it).
- * Context: any thread. */
+ * (colours, nodes or guard out of range), or -ENOTSUP (MADVISE asked where the
+ * kernel lacks it). Context: any thread. */
 int weft_stack_pool_new(struct weft_stack_pool **out,
                         const struct weft_stack_pool_config *config);
 
@@ -139,6 +145,14 @@ void weft_stack_give(struct weft_stack_pool *pool,
  * Returns how many, at least 1, or as weft_stack_take(). n = 0 returns 0. */
 int weft_stack_take_batch(struct weft_stack_pool *pool, size_t size,
                           struct weft_stack *stacks, uint32_t n);
+
+/* The same, those of `node` (modulo the pool's nodes): used
+ * before there, or not at all. Another's when there is no memory for more. */
+int weft_stack_take_near(struct weft_stack_pool *pool, size_t size,
+                         uint32_t node, struct weft_stack *stacks, uint32_t n);
+
+/* Whose stack it is. Context: anywhere. */
+uint32_t weft_stack_node(const struct weft_stack *stack);
 
 /* Gives back `n`, of any sizes; one lock for each run of equal sizes. */
 void weft_stack_give_batch(struct weft_stack_pool *pool,

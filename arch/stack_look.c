@@ -68,27 +68,38 @@ void weft_stack_pool_fail_nth(struct weft_stack_pool *pool, uint32_t nth) {
     atomic_store_explicit(&pool->pages.fail_in, nth, memory_order_relaxed);
 }
 
-static void check_list(const struct weft_stack_slot *slot, uint64_t count,
-                       uint32_t kind) {
+/* How long it is. */
+static uint64_t check_list(const struct weft_stack_slot *slot, uint32_t kind,
+                           uint32_t node) {
     uint64_t length = 0;
     for (; slot != NULL; slot = slot->next) {
         WEFT_CHECK_OP(slot->state, ==, SLOT_FREE);
         WEFT_CHECK_OP(slot->slab->kind, ==, kind);
+        WEFT_CHECK_OP(slot->slab->node, ==, node);
         length++;
     }
-    WEFT_CHECK_OP(length, ==, count);
+    return length;
 }
 
 bool weft_stack_pool_valid(struct weft_stack_pool *pool) {
     for (uint32_t i = 0; i < CLASSES; i++) {
         struct pile *pile = &pool->classes[i];
         weft_lock_acquire(&pile->lock);
-        check_list(pile->warm, pile->warm_count, i);
-        check_list(pile->cold, pile->cold_count, i);
+        uint64_t warm = 0, cold = 0;
+        for (uint32_t node = 0; node < pool->nodes; node++) {
+            warm += check_list(pile->shelves[node].warm, i, node);
+            cold += check_list(pile->shelves[node].cold, i, node);
+        }
+        WEFT_CHECK_OP(warm, ==, pile->warm_count);
+        WEFT_CHECK_OP(cold, ==, pile->cold_count);
         WEFT_CHECK_OP(pile->warm_count, <=, pile->warm_max);
         WEFT_CHECK_OP(pile->warm_count + pile->cold_count + pile->taken, ==,
                       pile->made);
         weft_lock_release(&pile->lock);
     }
     return true;
+}
+
+uint32_t weft_stack_node(const struct weft_stack *stack) {
+    return stack->slot->slab->node;
 }

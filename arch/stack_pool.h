@@ -38,6 +38,7 @@ struct slab {
     size_t stride;
     uint32_t kind;
     uint32_t count;
+    uint32_t node;
     /* Slots taken so far, from 0 up; written under the class's lock. */
     _Atomic uint32_t made;
     /* Class's lock: the slabs with fresh slots. */
@@ -45,14 +46,20 @@ struct slab {
     struct weft_stack_slot slots[];
 };
 
+/* Of one class, what lies in slabs of one memory node. */
+struct shelf {
+    struct weft_stack_slot *warm, *cold;
+    struct slab *fresh;
+};
+
 /* What there is of one class. */
 struct pile {
     struct weft_lock lock;
     uint32_t warm_max; /* fixed after pool_new */
     /* The rest under the lock. */
-    struct weft_stack_slot *warm, *cold;
-    struct slab *fresh;
+    struct shelf shelves[WEFT_STACK_NODES];
     size_t next_slab;
+    uint32_t turn; /* the node that the next slab for a promise is of */
     uint64_t warm_count, cold_count;
     uint64_t made, taken, trims;
     uint64_t mapped;
@@ -69,6 +76,7 @@ struct weft_stack_pool {
     size_t slab_bytes;
     size_t min_size;
     uint32_t colours;
+    uint32_t nodes;
     struct weft_pages pages;
     /* Any thread: pushed with release, never taken out. */
     _Atomic(struct slab *) slabs;

@@ -4,8 +4,14 @@
  *
  *     record   from the cache of the processor that makes it, to the cache of
  *              the one that frees it; the rest lies in rt->records
+ *              of the node that its memory is of
  *     stack    from the cache of the processor that first runs it, last in
  *              first out, so that it is warm; back when the task has ended
+ *
+ * With several memory nodes (nodes.c) a processor fills its caches with what is
+ * of its own node. What it frees may be of another's; when it has too much,
+ * each goes back to where it came from. A thread without a processor takes of
+ * the first node's.
  *
  * So a million tasks that were made and have not run cost a record each, and a
  * stream of tasks that run and end uses one stack over and over: a task that
@@ -39,9 +45,58 @@ enum {
     STARVED_FOR = 100, /* us until a stack is asked for again */
 };
 
+/* Up to `n` records of a node's to the end of *out; how many. One node is 0,
+ * which those that were never used have. */
+static uint32_t take_records(struct weft_runtime *rt, unsigned node, uint32_t n,
+                             struct weft_batch *out) {
+    if (WEFT_LIKELY(rt->topology.count <= 1)) {
+        return weft_records_take(&rt->records[0], n, out);
+    }
+    struct weft_batch some;
+    struct weft_node *next;
+    weft_batch_init(&some);
+    uint32_t got = weft_records_take(&rt->records[node], n, &some);
+    while ((next = weft_batch_pop(&some)) != NULL) {
+        weft_node_task(next)->home = (uint16_t)node;
+        weft_batch_push(out, next);
+    }
+    return got;
+}
+
+/* Gives them back, each to its node; `batch` is then empty. */
+static void give_records(struct weft_runtime *rt, struct weft_batch *batch) {
+    if (WEFT_LIKELY(rt->topology.count <= 1)) {
+        weft_records_give(&rt->records[0], batch);
+        return;
+    }
+    struct weft_batch of[WEFT_TOPOLOGY_NODES];
+    struct weft_node *next;
+    for (unsigned i = 0; i < rt->topology.count; i++) {
+        weft_batch_init(&of[i]);
+    }
+    while ((next = weft_batch_pop(batch)) != NULL) {
+        weft_batch_push(&of[weft_node_task(next)->home], next);
+    }
+    for (unsigned i = 0; i < rt->topology.count; i++) {
+        if (of[i].count > 0) {
+            weft_records_give(&rt->records[i], &of[i]);
+        }
+    }
+}
+
+/* Calls fn for every record that was ever taken, of all nodes: see
+ * weft_records_each(). */
+void weft_record_each(struct weft_runtime *rt,
+                      void (*fn)(void *arg, void *record), void *arg) {
+    for (unsigned i = 0; i < WEFT_TOPOLOGY_NODES; i++) {
+        weft_records_each(&rt->records[i], fn, arg);
+    }
+}
+
 /* Up to `n` records, each with a stack reserved, to the end of *out: how many,
  * at least one, or -ENOMEM. */
-static int fetch(struct weft_runtime *rt, uint32_t n, struct weft_batch *out) {
+static int fetch(struct weft_runtime *rt, unsigned node, uint32_t n,
+                 struct weft_batch *out) {
     size_t size = rt->config.stack_size;
     int error = weft_stack_reserve(rt->stacks, size, n);
     if (error != 0 && n > 1) {
@@ -51,7 +106,7 @@ static int fetch(struct weft_runtime *rt, uint32_t n, struct weft_batch *out) {
     if (error != 0) {
         return error;
     }
-    uint32_t got = weft_records_take(&rt->records, n, out);
+    uint32_t got = take_records(rt, node, n, out);
     if (got < n) {
         weft_stack_unreserve(rt->stacks, size, n - got);
     }
@@ -59,7 +114,7 @@ static int fetch(struct weft_runtime *rt, uint32_t n, struct weft_batch *out) {
 }
 
 /* A record and a stack of a size of its own. */
-static int take_special(struct weft_runtime *rt, size_t size,
+static int take_special(struct weft_runtime *rt, unsigned node, size_t size,
                         struct weft_task **out) {
     struct weft_batch one;
     weft_batch_init(&one);
@@ -68,8 +123,9 @@ static int take_special(struct weft_runtime *rt, size_t size,
         return error;
     }
     struct weft_stack stack;
-    error = weft_stack_take(rt->stacks, size, &stack);
-    if (error == 0 && weft_records_take(&rt->records, 1, &one) == 0) {
+    error = weft_stack_take_near(rt->stacks, size, node, &stack, 1);
+    error = error < 0 ? error : 0;
+    if (error == 0 && take_records(rt, node, 1, &one) == 0) {
         weft_stack_give(rt->stacks, &stack);
         error = -ENOMEM;
     }
@@ -91,7 +147,7 @@ WEFT_TEXT int weft_record_take(struct weft_runtime *rt,
     struct weft_batch one;
     struct weft_batch *from = &one;
     if (WEFT_UNLIKELY(size != 0 && size != rt->config.stack_size)) {
-        return take_special(rt, size, out);
+        return take_special(rt, p != NULL ? p->node : 0, size, out);
     }
     if (p != NULL) {
         from = &p->free_tasks;
@@ -99,7 +155,8 @@ WEFT_TEXT int weft_record_take(struct weft_runtime *rt,
         weft_batch_init(&one);
     }
     if (WEFT_UNLIKELY(from->count == 0)) {
-        int got = fetch(rt, p != NULL ? REFILL : 1, from);
+        int got = p != NULL ? fetch(rt, p->node, REFILL, from)
+                            : fetch(rt, 0, 1, from);
         if (got < 0) {
             return got;
         }
@@ -115,7 +172,7 @@ static void spill(struct weft_runtime *rt, struct weft_processor *p) {
     weft_batch_split(&p->free_tasks, WEFT_TASK_CACHE / 2, &warm);
     weft_stack_unreserve(rt->stacks, rt->config.stack_size,
                          p->free_tasks.count);
-    weft_records_give(&rt->records, &p->free_tasks);
+    give_records(rt, &p->free_tasks);
     p->free_tasks = warm;
 }
 
@@ -129,7 +186,7 @@ WEFT_TEXT void weft_record_give(struct weft_runtime *rt,
         if (t->pooled) {
             weft_stack_unreserve(rt->stacks, rt->config.stack_size, 1);
         }
-        weft_records_give(&rt->records, &one);
+        give_records(rt, &one);
         return;
     }
     if (p->free_tasks.count >= WEFT_TASK_CACHE) {
@@ -143,9 +200,9 @@ WEFT_TEXT void weft_record_give(struct weft_runtime *rt,
 WEFT_TEXT bool weft_task_equip(struct weft_processor *p, struct weft_task *t) {
     if (WEFT_LIKELY(t->pooled)) {
         if (WEFT_UNLIKELY(p->stack_count == 0)) {
-            int got = weft_stack_take_batch(p->runtime->stacks,
-                                            p->runtime->config.stack_size,
-                                            p->stacks, STACK_REFILL);
+            int got = weft_stack_take_near(p->runtime->stacks,
+                                           p->runtime->config.stack_size,
+                                           p->node, p->stacks, STACK_REFILL);
             if (got <= 0) {
                 return false;
             }

@@ -26,6 +26,8 @@ int weft_record_take(struct weft_runtime *rt, struct weft_processor *p,
                      size_t size, struct weft_task **out);
 void weft_record_give(struct weft_runtime *rt, struct weft_processor *p,
                       struct weft_task *t);
+void weft_record_each(struct weft_runtime *rt,
+                      void (*fn)(void *arg, void *record), void *arg);
 bool weft_task_equip(struct weft_processor *p, struct weft_task *t);
 void weft_stack_put(struct weft_worker *w, const struct weft_stack *stack,
                     bool pooled);

@@ -240,12 +240,12 @@ struct weft_runtime {
     uint32_t hog_check;      /* at which picks hogs may be first: see pick.c */
     bool can_retake, alarms; /* membarrier is there; alarms.c is in use */
     cpu_set_t cpus;          /* that the process may use */
-    struct weft_topology topology; /* their nodes; count is 1: nobody asks */
-    uint64_t kernel_mask;          /* signals blocked in the workers' threads */
-    uint8_t keeps;                 /* WEFT_KEEPS_... of each task */
+    uint64_t kernel_mask;    /* signals blocked in the workers' threads */
+    uint8_t keeps;           /* WEFT_KEEPS_... of each task */
     struct weft_virtual_clock clock;
+    struct weft_topology topology; /* of `cpus`; count is 1: nobody asks */
 
-    _Alignas(WEFT_CACHE_LINE) struct weft_records records;
+    _Alignas(WEFT_CACHE_LINE) struct weft_records records[WEFT_TOPOLOGY_NODES];
     struct weft_poller poller;
     struct weft_timer monitor;
     struct weft_idle idle;

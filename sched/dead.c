@@ -202,7 +202,7 @@ static void judge(struct weft_runtime *rt) {
     if (!is_alone(rt)) {
         return;
     }
-    weft_records_each(&rt->records, count_task, &census);
+    weft_record_each(rt, count_task, &census);
     if (census.waiting > 0 && census.others == 0 && nothing_under_way(rt) &&
         count_slices(rt) == dead->slices_seen) {
         say(census.waiting);

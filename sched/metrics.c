@@ -161,7 +161,7 @@ void weft_dump(int fd) {
                        w->thread.in_flight,
                        t == NULL ? 0ULL : (unsigned long long)weft_task_id(t));
         }
-        weft_records_each(&rt->records, dump_task, &fd);
+        weft_record_each(rt, dump_task, &fd);
     }
     weft_leave_borrowed(self);
 }

@@ -16,9 +16,10 @@
  *               (ready.c)
  *   thieves     look at their own node's processors first, and wake those of
  *               their own node (worker.c, ready.c)
- *   memory      the kernel places a page on the node that touches it first, so
- *               records and stacks begin where their first user runs; the pools
- *               that hand them on are for all nodes
+ *   memory      the kernel places a page on the node that touches it first.
+ *               Records and stacks lie in slabs of a node; a processor fills
+ * its caches from its own node's, and what it has too many of goes back to
+ * where it came from (birth.c, arch/stack.c)
  *
  * With one node, or where the kernel tells nothing, each of these is what it
  * would be without: one comparison where a processor is taken.
@@ -39,6 +40,9 @@
 #include "weft/base/syscall.h"
 
 enum { NONE = 0xffff };
+
+_Static_assert((int)WEFT_TOPOLOGY_NODES <= (int)WEFT_STACK_NODES,
+               "the pool of stacks knows as many nodes");
 
 void weft_nodes_start(struct weft_runtime *rt) {
     const char *root = rt->config.topology;

@@ -108,7 +108,7 @@ WEFT_TEXT int weft_pin_thread(void) {
         return -EPERM;
     }
     struct weft_task *t = weft_worker_task(w);
-    if (t->pins == 0 && !take_place(w->runtime)) {
+    if (t->pins == UINT16_MAX || (t->pins == 0 && !take_place(w->runtime))) {
         result = -EAGAIN;
     } else {
         w->pinned = true;

@@ -93,7 +93,8 @@ struct weft_task {
     struct weft_timer_node timer;
     struct weft_processor *timer_home; /* the task's; where `timer` is */
 
-    uint32_t pins; /* the task's: pinned so often; 0 in a free record */
+    uint16_t pins; /* the task's: pinned so often; 0 in a free record */
+    uint16_t home; /* fixed once it was taken: the node of its memory */
     int32_t owed;  /* CPU time beyond its turns, as a hog (hogs.c); as `node` */
     char name[WEFT_NAME_SIZE];    /* the task's; others read it, for dumps */
     struct weft_carried *carried; /* the task's: see park.h */

@@ -146,7 +146,9 @@ static void free_runtime(struct weft_runtime *rt) {
         }
         free(rt->processors);
     }
-    weft_records_fini(&rt->records);
+    for (int i = 0; i < WEFT_TOPOLOGY_NODES; i++) {
+        weft_records_fini(&rt->records[i]);
+    }
     weft_stack_pool_free(rt->stacks);
     free(rt);
 }
@@ -181,8 +183,11 @@ static int new_runtime(const struct weft_config *config,
     weft_global_init(&rt->held);
     pthread_sigmask(SIG_SETMASK, NULL, &rt->mask);
     sigdelset(&rt->mask, SIGURG);
-    weft_records_init(&rt->records, sizeof(struct weft_task));
-    error = weft_stack_pool_new(&rt->stacks, NULL);
+    for (int i = 0; i < WEFT_TOPOLOGY_NODES; i++) {
+        weft_records_init(&rt->records[i], sizeof(struct weft_task));
+    }
+    error = weft_stack_pool_new(&rt->stacks, &(struct weft_stack_pool_config){
+                                                 .nodes = rt->topology.count});
     if (error == 0) {
         /* What processors keep is missing elsewhere: see birth.c. */
         error = weft_stack_reserve(rt->stacks, rt->config.stack_size,

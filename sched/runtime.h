@@ -31,8 +31,8 @@ enum weft_policy {
     WEFT_POLICY_QUIET = 1 << 6,   /* no tick where nobody waits */
     WEFT_POLICY_ALARM = 1 << 7,   /* threads that run hogs have alarms of their
                                    * own, beside the monitor's look */
-    WEFT_POLICY_NODES = 1 << 8,   /* processors and their threads keep to one
-                                   * memory node each */
+    WEFT_POLICY_NODES = 1 << 8,   /* processors, their threads and their tasks'
+                                   * memory keep to one memory node each */
     WEFT_POLICY_ALL = (1 << 9) - 1,
 };
 

@@ -321,7 +321,7 @@ void weft_cancel_all(struct weft_runtime *rt) {
     /* Pairs with count_foreign(). */
     atomic_store_explicit(&rt->stopping, 1, memory_order_seq_cst);
     weft_runtime_enter();
-    weft_records_each(&rt->records, cancel_one, NULL);
+    weft_record_each(rt, cancel_one, NULL);
     weft_runtime_leave();
 }
 

@@ -153,9 +153,9 @@ void *weft_blocking(void *(*fn)(void *), void *arg);
  * pinned it costs an OS thread, and each wait and yield a hand-over between
  * threads (microseconds). The affinity of its thread is its own to set; it
  * ends with the pinning. Returns 0; -EAGAIN when (max_threads - workers - 1) /
- * 2 tasks are pinned already; -EPERM outside a task. Unpinning what is not
- * pinned stops the program. Context: task (unpin elsewhere: nothing); does not
- * switch. */
+ * 2 tasks are pinned already, or this one 65,535 times; -EPERM outside a task.
+ * Unpinning what is not pinned stops the program. Context: task (unpin
+ * elsewhere: nothing); does not switch. */
 int weft_pin_thread(void);
 void weft_unpin_thread(void);
 

@@ -164,13 +164,14 @@ static struct weft_task *steal(struct weft_worker *w,
                     weft_count(&p->adopted);
                 }
             }
-            if (t == NULL && pass == STEAL_PASSES - 1) {
-                t = steal_slot(from, seqs[at]);
-            }
             if (t != NULL) {
                 if (WEFT_UNLIKELY(from->node != p->node)) {
                     weft_count(&p->far);
                 }
+                return t;
+            }
+            if (pass == STEAL_PASSES - 1 &&
+                (t = steal_slot(from, seqs[at])) != NULL) {
                 return t;
             }
         }

@@ -1,4 +1,4 @@
-"""Rules of the house: a library, a test and a bench, with weft's flags.
+"""Rules of the house: a library, a test and benches, with weft's flags.
 
 Every header is included as weft/<folder>/<file>.h, inside and outside this
 repository. Libraries are archives only (linkstatic): the runtime's own code
@@ -47,5 +47,17 @@ def weft_bench(name, srcs = None, deps = [], copts = [], tags = [], **kwargs):
         tags = tags + ["benchmark"],
         testonly = True,
         deps = deps + ["@google_benchmark//:benchmark"],
+        **kwargs
+    )
+
+def weft_c_bench(name, copts = [], **kwargs):
+    """A bench that is a C program, <name>.c, and measures by itself."""
+    cc_binary(
+        name = name,
+        srcs = [name + ".c"],
+        copts = WEFT_COPTS + copts,
+        linkopts = WEFT_LINKOPTS,
+        tags = ["benchmark"],
+        testonly = True,
         **kwargs
     )

@@ -15,6 +15,23 @@ load("@rules_cc//cc:find_cc_toolchain.bzl", "find_cc_toolchain")
 load("@rules_cc//cc/common:cc_common.bzl", "cc_common")
 load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
 
+# What can be used without the scheduler, and has headers of its own; the same list
+# by header names is PARTS in tools/api.py.
+WEFT_PARTS = [
+    "//preempt:alarm",
+    "//preempt:gate",
+    "//preempt:handover",
+    "//preempt:signals",
+    "//preempt:thread",
+    "//preempt:timer",
+    "//queue:block_queue",
+    "//queue:global_queue",
+    "//queue:local_queue",
+    "//queue:lockfree_global",
+    "//queue:lockfree_queue",
+    "//queue:node",
+]
+
 def _plain_impl(_settings, _attr):
     return {
         "//command_line_option:compilation_mode": "opt",

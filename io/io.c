@@ -330,19 +330,5 @@ int weft_shutdown(int fd, int how) {
 }
 
 int weft_close(int fd) {
-    struct weft_poller *poller = weft_poller_current();
-    struct weft_descriptor *d =
-        poller == NULL ? NULL : weft_poller_find(poller, fd);
-    void *waiters[WEFT_DIRECTIONS];
-    if (d == NULL || weft_poller_close(d, waiters) != 0) {
-        return -EBADF;
-    }
-    for (int dir = 0; dir < WEFT_DIRECTIONS; dir++) {
-        if (waiters[dir] != NULL) {
-            weft_unpark(waiters[dir]);
-        }
-    }
-    weft_turn_send_away(d);
-    weft_io_end(d, WEFT_USING);
-    return 0;
+    return weft_io_close(fd);
 }

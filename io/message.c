@@ -13,7 +13,6 @@
 #include <sys/uio.h>
 
 #include "weft/base/syscall.h"
-#include "weft/io/io.h"
 #include "weft/io/operation.h"
 
 /* Room for what goes beside the bytes, aligned as the kernel wants it. */
@@ -30,22 +29,8 @@ int weft_socketpair(int type, int ends[2]) {
     long error =
         weft_syscall(SYS_socketpair, AF_UNIX,
                      type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, (long)fds, 0, 0);
-    if (error < 0) {
-        return (int)error;
-    }
-    error = weft_io_hand_out(fds[0], WEFT_DESCRIPTOR_SOCKET);
-    if (error < 0) {
-        weft_syscall(SYS_close, fds[1], 0, 0, 0, 0, 0);
-        return (int)error;
-    }
-    error = weft_io_hand_out(fds[1], WEFT_DESCRIPTOR_SOCKET);
-    if (error < 0) {
-        weft_close(fds[0]);
-        return (int)error;
-    }
-    ends[0] = fds[0];
-    ends[1] = fds[1];
-    return 0;
+    return error < 0 ? (int)error
+                     : weft_io_hand_out_both(fds, WEFT_DESCRIPTOR_SOCKET, ends);
 }
 
 /* The kernel reads all of `m`. */

@@ -78,6 +78,41 @@ int weft_io_hand_out(int fd, enum weft_descriptor_kind kind) {
     return fd;
 }
 
+int weft_io_hand_out_both(const int fds[2], enum weft_descriptor_kind kind,
+                          int ends[2]) {
+    int error = weft_io_hand_out(fds[0], kind);
+    if (error < 0) {
+        weft_syscall(SYS_close, fds[1], 0, 0, 0, 0, 0);
+        return error;
+    }
+    error = weft_io_hand_out(fds[1], kind);
+    if (error < 0) {
+        weft_io_close(fds[0]);
+        return error;
+    }
+    ends[0] = fds[0];
+    ends[1] = fds[1];
+    return 0;
+}
+
+int weft_io_close(int fd) {
+    struct weft_poller *poller = weft_poller_current();
+    struct weft_descriptor *d =
+        poller == NULL ? NULL : weft_poller_find(poller, fd);
+    void *waiters[WEFT_DIRECTIONS];
+    if (d == NULL || weft_poller_close(d, waiters) != 0) {
+        return -EBADF;
+    }
+    for (int dir = 0; dir < WEFT_DIRECTIONS; dir++) {
+        if (waiters[dir] != NULL) {
+            weft_unpark(waiters[dir]);
+        }
+    }
+    weft_turn_send_away(d);
+    weft_io_end(d, WEFT_USING);
+    return 0;
+}
+
 /* The kernel's sigset_t, whatever libc's looks like. */
 #define KERNEL_SIGSET_SIZE 8
 #define PIPE_ONLY          (1ULL << (SIGPIPE - 1))

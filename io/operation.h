@@ -43,6 +43,14 @@ int weft_io_wait_ready(struct weft_descriptor *d, enum weft_direction dir,
  * Context: any thread; does not switch. */
 int weft_io_hand_out(int fd, enum weft_descriptor_kind kind);
 
+/* The same for both ends of something new, into `ends`: 0, or an error, when
+ * neither is open. */
+int weft_io_hand_out_both(const int fds[2], enum weft_descriptor_kind kind,
+                          int ends[2]);
+
+/* What weft_close() does, and its errors. */
+int weft_io_close(int fd);
+
 /* Between the two this thread gets no SIGPIPE; `result` is what the one call
  * between them said. Context: any thread; the caller stays on it. */
 struct weft_io_quiet {

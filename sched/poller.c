@@ -46,8 +46,6 @@
 #define READY  ((void *)1)
 #define CLOSED ((void *)2)
 
-#define EVENTS_AT_ONCE 64
-
 static _Atomic(struct weft_poller *) current;
 
 WEFT_TEXT static bool is_waiter(const void *value) {
@@ -402,7 +400,7 @@ WEFT_TEXT static void add_again(struct weft_poller *poller, int fd,
     weft_poller_leave(d, WEFT_USING);
 }
 
-WEFT_TEXT static int take_kick(struct weft_poller *poller, uint64_t deadline) {
+WEFT_TEXT static void take_kick(struct weft_poller *poller, uint64_t deadline) {
     if (deadline == 0) {
         /* Meant for one that is blocked: put it back. */
         weft_poller_kick(poller);
@@ -410,7 +408,6 @@ WEFT_TEXT static int take_kick(struct weft_poller *poller, uint64_t deadline) {
         /* Acquire: pairs with the release in weft_poller_kick(). */
         atomic_exchange_explicit(&poller->kicked, 0, memory_order_acquire);
     }
-    return 0;
 }
 
 /* What `event` tells: puts those that it is for into `waiters`, and returns
@@ -452,16 +449,18 @@ WEFT_TEXT static int pass_on(struct weft_poller *poller,
 WEFT_TEXT int weft_poller_wait(struct weft_poller *poller, uint64_t deadline,
                                void **waiters, int max) {
     WEFT_CHECK_OP(max, >=, WEFT_DIRECTIONS);
-    struct weft_poller_event events[EVENTS_AT_ONCE];
+    struct weft_poller_event events[WEFT_POLLER_EVENTS];
     int room = max / WEFT_DIRECTIONS;
-    int count =
-        poller->backend->wait(poller, deadline, events,
-                              room < EVENTS_AT_ONCE ? room : EVENTS_AT_ONCE);
+    int count = poller->backend->wait(
+        poller, deadline, events,
+        room < WEFT_POLLER_EVENTS ? room : WEFT_POLLER_EVENTS);
     int ready = 0;
     for (int i = 0; i < count; i++) {
-        ready += events[i].key == WEFT_POLLER_KICK
-                     ? take_kick(poller, deadline)
-                     : pass_on(poller, &events[i], waiters + ready);
+        if (events[i].key == WEFT_POLLER_KICK) {
+            take_kick(poller, deadline);
+        } else {
+            ready += pass_on(poller, &events[i], waiters + ready);
+        }
     }
     return ready;
 }

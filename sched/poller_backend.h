@@ -18,6 +18,9 @@
 /* The key of a kick's event; no descriptor has the number -1. */
 #define WEFT_POLLER_KICK UINT64_MAX
 
+/* Events that are asked for at once, at most. */
+#define WEFT_POLLER_EVENTS 64
+
 /* Bits of weft_poller_event.what. */
 enum {
     WEFT_EVENT_READ = 1,  /* a read may find something, an end or an error */
@@ -48,8 +51,8 @@ struct weft_poller_backend {
     /* Before close(2); the kernel holds nothing of `fd` after it, or lets go
      * of it soon. Events of the key may still come. */
     void (*remove)(struct weft_poller *poller, int fd, uint64_t key);
-    /* Fills `events` (room for `room`, at least 1); 0 for anything else. A
-     * deadline of 0 just looks. */
+    /* Fills `events` (room for `room`, 1 to WEFT_POLLER_EVENTS) and returns how
+     * many; 0 for anything else. A deadline of 0 just looks. */
     int (*wait)(struct weft_poller *poller, uint64_t deadline,
                 struct weft_poller_event *events, int room);
     /* Makes one event with the key WEFT_POLLER_KICK. Anywhere, signal handlers

@@ -18,8 +18,6 @@
 /* After one of these a short read says nothing. */
 #define ENDS (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)
 
-#define EVENTS_AT_ONCE 64
-
 #ifndef SYS_epoll_pwait2
 #define SYS_epoll_pwait2 441
 #endif
@@ -106,9 +104,8 @@ WEFT_TEXT static int wait_events(struct weft_poller *poller, uint64_t deadline,
 
 WEFT_TEXT static int wait(struct weft_poller *poller, uint64_t deadline,
                           struct weft_poller_event *out, int room) {
-    struct epoll_event events[EVENTS_AT_ONCE];
-    int count = wait_events(poller, deadline, events,
-                            room < EVENTS_AT_ONCE ? room : EVENTS_AT_ONCE);
+    struct epoll_event events[WEFT_POLLER_EVENTS];
+    int count = wait_events(poller, deadline, events, room);
     for (int i = 0; i < count; i++) {
         uint32_t is = events[i].events;
         uint32_t what = 0;

@@ -20,8 +20,6 @@
 #include "poller_backend.h"
 #include "weft/base/check.h"
 
-#define EVENTS_AT_ONCE 64
-
 /* kevent(2) with the negative errno as its answer. */
 static int call(struct weft_poller *poller, const struct kevent *changes,
                 int change_count, struct kevent *events, int room,
@@ -117,14 +115,13 @@ static uint32_t meaning_of(const struct kevent *event) {
 
 static int wait(struct weft_poller *poller, uint64_t deadline,
                 struct weft_poller_event *out, int room) {
-    struct kevent events[EVENTS_AT_ONCE];
+    struct kevent events[WEFT_POLLER_EVENTS];
     struct timespec limit = {0};
     if (deadline != 0 && deadline != WEFT_FOREVER) {
         uint64_t now = weft_clock_now();
         limit = weft_ns_timespec(deadline > now ? deadline - now : 0);
     }
-    int count = call(poller, NULL, 0, events,
-                     room < EVENTS_AT_ONCE ? room : EVENTS_AT_ONCE,
+    int count = call(poller, NULL, 0, events, room,
                      deadline == WEFT_FOREVER ? NULL : &limit);
     WEFT_CHECK(count >= 0 || count == -EINTR);
     for (int i = 0; i < count; i++) {

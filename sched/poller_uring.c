@@ -276,12 +276,16 @@ static int map_ring(struct weft_poller *poller, struct ring *r,
     return 0;
 }
 
+static void unmap_ring(struct ring *r) {
+    munmap(r->entries, r->entries_size);
+    munmap(r->map, r->map_size);
+}
+
 static void fini(struct weft_poller *poller) {
     struct ring *r = poller->own;
     /* Descriptors that stay open are nobody's but their owner's. */
     cancel(poller, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
-    munmap(r->entries, r->entries_size);
-    munmap(r->map, r->map_size);
+    unmap_ring(r);
     munmap(r, sizeof(*r));
     weft_syscall(SYS_close, poller->event_fd, 0, 0, 0, 0, 0);
     weft_syscall(SYS_close, poller->fd, 0, 0, 0, 0, 0);
@@ -322,8 +326,7 @@ static int init(struct weft_poller *poller) {
         return 0;
     }
     error = -ENOSYS;
-    munmap(r->entries, r->entries_size);
-    munmap(r->map, r->map_size);
+    unmap_ring(r);
 close_probe:
     weft_syscall(SYS_close, poller->event_fd, 0, 0, 0, 0, 0);
 close_ring:

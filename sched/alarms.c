@@ -138,11 +138,8 @@ WEFT_TEXT void weft_alarms_slice(struct weft_worker *w,
 
 /* A look at the poller, without waiting. */
 WEFT_TEXT static void look_at_poller(struct weft_processor *p, uint64_t now) {
-    struct weft_runtime *rt = p->runtime;
     void *tasks[POLL_BATCH];
-    weft_count(&p->polls);
-    int count = weft_poller_wait(&rt->poller, 0, tasks, POLL_BATCH);
-    weft_ready_batch(tasks, count);
+    int count = weft_look_at_poller(p, tasks, POLL_BATCH);
     p->poll_every =
         count > 0 ? POLL_OFTEN : earlier(2 * p->poll_every, POLL_SELDOM);
     p->poll_at = now + p->poll_every;

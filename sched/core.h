@@ -331,9 +331,10 @@ static WEFT_ALWAYS_INLINE void weft_leave(struct weft_worker *w) {
 
 /* Ends what weft_enter() and weft_runtime_borrow() have begun. */
 static inline void weft_leave_borrowed(struct weft_worker *w) {
-    weft_runtime_return(w);
-    if (w != NULL) {
+    if (WEFT_LIKELY(w != NULL)) {
         weft_leave(w);
+    } else {
+        weft_runtime_return(NULL);
     }
 }
 
@@ -460,6 +461,8 @@ int weft_look_around(struct weft_worker *w);
 extern struct weft_processor weft_processor_stop; /* "end", in a mailbox */
 void weft_worker_main(struct weft_worker *w);
 uint64_t weft_timers_next(struct weft_runtime *rt);
+uint64_t weft_count_slices(const struct weft_runtime *rt);
+int weft_look_at_poller(struct weft_processor *p, void **tasks, int room);
 void weft_poller_nudge(struct weft_runtime *rt, uint64_t deadline);
 
 /* keep.c */

@@ -72,15 +72,6 @@ WEFT_TEXT void weft_dead_round(struct weft_dead *dead) {
         memory_order_release);
 }
 
-static uint64_t count_slices(struct weft_runtime *rt) {
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < rt->processor_count; i++) {
-        sum +=
-            atomic_load_explicit(&rt->processors[i].seq, memory_order_relaxed);
-    }
-    return sum;
-}
-
 /* Does no thread run a task, no task wait for one, and nothing outside owe
  * anybody anything? A snapshot. */
 static bool nothing_under_way(struct weft_runtime *rt) {
@@ -204,7 +195,7 @@ static void judge(struct weft_runtime *rt) {
     }
     weft_record_each(rt, count_task, &census);
     if (census.waiting > 0 && census.others == 0 && nothing_under_way(rt) &&
-        count_slices(rt) == dead->slices_seen) {
+        weft_count_slices(rt) == dead->slices_seen) {
         say(census.waiting);
     }
 }
@@ -215,7 +206,7 @@ uint64_t weft_dead_look(struct weft_runtime *rt, uint64_t now) {
         dead->suspected = false;
         return WEFT_FOREVER;
     }
-    uint64_t slices = count_slices(rt);
+    uint64_t slices = weft_count_slices(rt);
     if (!dead->suspected || slices != dead->slices_seen) {
         dead->suspected = true;
         dead->slices_seen = slices;

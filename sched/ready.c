@@ -379,11 +379,7 @@ WEFT_TEXT void weft_unpark(struct weft_task *t) {
     if (WEFT_LIKELY(rt != NULL)) { /* else it has ended, the task with it */
         unpark(rt, w, t);
     }
-    if (WEFT_LIKELY(w != NULL)) {
-        weft_leave(w);
-    } else {
-        weft_runtime_return(w);
-    }
+    weft_leave_borrowed(w);
 }
 
 /* As weft_unpark(), into the queue that all share, whoever the caller is: tasks

@@ -270,8 +270,7 @@ static WEFT_ALWAYS_INLINE int join(struct weft_task *task, void **result,
     if (result != NULL) {
         *result = task->value;
     }
-    weft_task_free(w->runtime, weft_worker_processor(w), task);
-    weft_leave(w);
+    free_joined(w, task);
     return 0;
 }
 

@@ -69,15 +69,6 @@ void weft_clock_init(struct weft_runtime *rt) {
                 rt->config.clock == WEFT_CLOCK_VIRTUAL ? START : 0);
 }
 
-static uint64_t count_slices(const struct weft_runtime *rt) {
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < rt->processor_count; i++) {
-        sum +=
-            atomic_load_explicit(&rt->processors[i].seq, memory_order_relaxed);
-    }
-    return sum;
-}
-
 /* Under idle.lock: does everything wait? */
 static bool is_still(struct weft_runtime *rt) {
     /* Acquire, both: pair with the releases in weft_clock_release() and in
@@ -93,7 +84,7 @@ static bool is_still(struct weft_runtime *rt) {
 static bool look(struct weft_runtime *rt, uint64_t *slices) {
     weft_lock_acquire(&rt->idle.lock);
     bool still = is_still(rt);
-    *slices = count_slices(rt);
+    *slices = weft_count_slices(rt);
     weft_lock_release(&rt->idle.lock);
     return still;
 }
@@ -104,7 +95,7 @@ static uint64_t jump(struct weft_runtime *rt, uint64_t slices) {
     uint64_t next = WEFT_FOREVER;
     weft_lock_acquire(&rt->clock.lock);
     weft_lock_acquire(&rt->idle.lock);
-    if (is_still(rt) && count_slices(rt) == slices) {
+    if (is_still(rt) && weft_count_slices(rt) == slices) {
         next = weft_timers_next(rt);
         if (next != WEFT_FOREVER && next > weft_clock_read(&rt->clock)) {
             atomic_store_explicit(&rt->clock.now, next, memory_order_relaxed);

@@ -74,11 +74,31 @@ WEFT_TEXT void weft_poller_nudge(struct weft_runtime *rt, uint64_t deadline) {
     }
 }
 
+/* How many slices have begun. Any thread; a snapshot. */
+uint64_t weft_count_slices(const struct weft_runtime *rt) {
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < rt->processor_count; i++) {
+        sum +=
+            atomic_load_explicit(&rt->processors[i].seq, memory_order_relaxed);
+    }
+    return sum;
+}
+
 /* Makes the tasks that the poller gave back runnable. */
 WEFT_TEXT void weft_ready_batch(void **tasks, int count) {
     for (int i = 0; i < count; i++) {
         weft_unpark(tasks[i]);
     }
+}
+
+/* A look at the poller, without waiting, which makes ready whom it has news
+ * for: returns how many, up to the `room` in `tasks`. Owner. */
+WEFT_TEXT int weft_look_at_poller(struct weft_processor *p, void **tasks,
+                                  int room) {
+    weft_count(&p->polls);
+    int count = weft_poller_wait(&p->runtime->poller, 0, tasks, room);
+    weft_ready_batch(tasks, count);
+    return count;
 }
 
 /* A look at the poller and the timers, without waiting. Returns how many tasks
@@ -89,9 +109,7 @@ WEFT_TEXT int weft_look_around(struct weft_worker *w) {
     void *tasks[POLL_BATCH];
     int count = 0;
     if (weft_poller_waiting(&rt->poller) > 0) {
-        weft_count(&p->polls);
-        count = weft_poller_wait(&rt->poller, 0, tasks, POLL_BATCH);
-        weft_ready_batch(tasks, count);
+        count = weft_look_at_poller(p, tasks, POLL_BATCH);
     }
     if (weft_timers_next(rt) != WEFT_FOREVER) {
         count += weft_timers_due(rt, weft_clock_now());

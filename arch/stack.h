@@ -146,8 +146,8 @@ void weft_stack_give(struct weft_stack_pool *pool,
 int weft_stack_take_batch(struct weft_stack_pool *pool, size_t size,
                           struct weft_stack *stacks, uint32_t n);
 
-/* The same, those of `node` (modulo the pool's nodes): used
- * before there, or not at all. Another's when there is no memory for more. */
+/* The same, those of `node` (modulo the pool's nodes): used before there, or
+ * not at all. Another's when there is no memory for more. */
 int weft_stack_take_near(struct weft_stack_pool *pool, size_t size,
                          uint32_t node, struct weft_stack *stacks, uint32_t n);
 

@@ -3,8 +3,8 @@
  * runs.
  *
  *     record   from the cache of the processor that makes it, to the cache of
- *              the one that frees it; the rest lies in rt->records
- *              of the node that its memory is of
+ *              the one that frees it; the rest lies in rt->records of the
+ *              node that its memory is of
  *     stack    from the cache of the processor that first runs it, last in
  *              first out, so that it is warm; back when the task has ended
  *

@@ -18,8 +18,8 @@
  *               their own node (worker.c, ready.c)
  *   memory      the kernel places a page on the node that touches it first.
  *               Records and stacks lie in slabs of a node; a processor fills
- * its caches from its own node's, and what it has too many of goes back to
- * where it came from (birth.c, arch/stack.c)
+ *               its caches from its own node's, and what it has too many of
+ *               goes back to where it came from (birth.c, arch/stack.c)
  *
  * With one node, or where the kernel tells nothing, each of these is what it
  * would be without: one comparison where a processor is taken.

@@ -176,15 +176,21 @@ static void records_return_to_their_node(void **state) {
     free_memory();
 }
 
-static void stacks_are_of_the_node_that_first_runs_on_them(void **state) {
+/* Two processors of a node each, and their memory; returns which node the
+ * second one's stacks are of: they have only one where guards are few. */
+static uint32_t make_two_nodes(void) {
     static const int cpus[] = {1, 1};
-    static struct weft_worker w;
     struct weft_stack_pool_stats stats;
-    (void)state;
     make_up(2, cpus, 2);
     make_memory();
     weft_stack_pool_stats(rt.stacks, &stats);
-    uint32_t second = stats.guard == WEFT_STACK_GUARD_MADVISE;
+    return stats.guard == WEFT_STACK_GUARD_MADVISE;
+}
+
+static void stacks_are_of_the_node_that_first_runs_on_them(void **state) {
+    static struct weft_worker w;
+    (void)state;
+    uint32_t second = make_two_nodes();
     take_many(0, 0);
     w.runtime = &rt;
     for (unsigned node = 0; node < 2; node++) {
@@ -210,13 +216,8 @@ static void stacks_are_of_the_node_that_first_runs_on_them(void **state) {
 }
 
 static void a_task_with_a_size_of_its_own_is_of_its_makers_node(void **state) {
-    static const int cpus[] = {1, 1};
-    struct weft_stack_pool_stats stats;
     (void)state;
-    make_up(2, cpus, 2);
-    make_memory();
-    weft_stack_pool_stats(rt.stacks, &stats);
-    uint32_t second = stats.guard == WEFT_STACK_GUARD_MADVISE;
+    uint32_t second = make_two_nodes();
     take_many(1, 4 * weft_stack_default_size());
     for (int i = 0; i < MANY; i++) {
         assert_int_equal(weft_stack_node(&many[i]->stack), second);

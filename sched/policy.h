@@ -4,7 +4,7 @@
  *   policy    what it does                                      its place
  *   WAKE_UP   a task that becomes ready takes the place of one  watch.c,
  *             that has had its minimum slice                    weft_watch()
- *   ALARM     a thread that runs a hog is woken by its own    alarms.c
+ *   ALARM     a thread that runs a hog is woken by its own      alarms.c
  *             clock when others are due; else the monitor is
  *   POLL      the monitor sleeps in the poller while all        monitor.c
  *             processors are busy; else it looks once a tick

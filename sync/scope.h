@@ -33,7 +33,7 @@ struct weft_scope_watch;
 struct weft_scope {
     struct weft_wait_group children; /* that have not ended */
     struct weft_task *owner;         /* who opened it, and is to wait; fixed */
-    struct weft_scope_watch *watch;  /* of its deadline, or NULL; fixed */
+    struct weft_scope_watch *watch;  /* of its deadline, or NULL; the owner */
     WEFT_SYNC_ATOMIC(int) error;     /* any thread: the first one, it stays */
     WEFT_SYNC_LOCK lock;
     struct weft_scope_child *first; /* that run and were not cancelled; lock */

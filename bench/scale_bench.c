@@ -10,6 +10,9 @@
  *                were asleep
  *   cold         a word of each of 1 M pages that are laid out like stacks, in
  *                mixed order: one after the other, 32 at a time
+ *   lines        lines of each of 1 M records, written three times, in the
+ *                order of a birth, a run and a join: one line; two of three;
+ *                two that lie among their like
  *   idle_conns   how often any thread of the process woke in 5 s, and its CPU,
  *                with 10,000 connections whose tasks wait for a request
  *
@@ -25,7 +28,12 @@
  * four or five). To make the million is page faults and guards, 4 s of CPU:
  * half of what Tokio's tasks without stacks need in all is out of reach.
  *
- *   bazel run -c opt //bench:scale_bench -- parked sleepers cold idle_conns */
+ * What bounds a million births, runs and joins (row `lines`): their lines come
+ * from memory each time. One line of each, without gaps, is 11 to 12 ns for the
+ * three; two among their like 22 to 25; two of three that lie side by side 44
+ * to 52, for what is after a gap is not fetched ahead. Hence sched/record.h.
+ *
+ *   bazel run -c opt //bench:scale_bench -- parked sleepers cold lines */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <netinet/in.h>
@@ -180,6 +188,47 @@ static void cold(void *arg) {
     munmap(low, (size_t)STRIDE * MILLION);
 }
 
+/* Passes over a million records, `stride` bytes from one to the next, of which
+ * `lines` lines are used, `apart` bytes from one to the next. Returns what they
+ * took the second time, when the memory is there. */
+static double pass_thrice(size_t stride, size_t apart, int lines) {
+    enum { HUGE = 2 << 20 };
+    size_t size = (lines - 1) * apart + (MILLION + 1) * stride;
+    static char *made[MILLION];
+    uint64_t begin = 0;
+    char *memory = mmap(NULL, size + HUGE, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    WEFT_CHECK(memory != MAP_FAILED);
+    char *first = memory + (HUGE - (uintptr_t)memory % HUGE) % HUGE;
+    madvise(first, size, MADV_HUGEPAGE);
+    for (int time = 0; time < 2; time++) {
+        begin = weft_clock_now();
+        for (int pass = 0; pass < 3; pass++) {
+            for (size_t i = 0; i < MILLION; i++) {
+                char *at = pass == 0 ? first + i * stride : made[i];
+                made[i] = at;
+                for (int line = 0; line < lines; line++) {
+                    for (int word = 0; word < 8; word += pass == 0 ? 1 : 3) {
+                        ((volatile uint64_t *)(void *)at)[word] = i;
+                    }
+                    at += apart;
+                }
+            }
+        }
+    }
+    double took = (double)(weft_clock_now() - begin);
+    munmap(memory, size + HUGE);
+    return took / MILLION;
+}
+
+static void lines(void *arg) {
+    enum { APART = MILLION * 64 };
+    (void)arg;
+    show("lines_1", pass_thrice(64, APART, 1), "ns");
+    show("lines_2_of_3", pass_thrice(192, 64, 2), "ns");
+    show("lines_2_apart", pass_thrice(64, APART, 2), "ns");
+}
+
 /* How often the threads of `pid` gave the CPU up to wait, all in all. */
 static long waits_of(pid_t pid) {
     char path[300];
@@ -281,6 +330,7 @@ int main(int argc, char **argv) {
         {"parked", parked},
         {"sleepers", sleepers},
         {"cold", cold},
+        {"lines", lines},
         {"idle_conns", idle_conns},
     };
     struct weft_config config = {.workers = 2};

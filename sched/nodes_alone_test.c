@@ -107,7 +107,7 @@ static void who_is_woken_is_of_the_node_if_any_is(void **state) {
 
 static void make_memory(void) {
     for (int i = 0; i < WEFT_TOPOLOGY_NODES; i++) {
-        weft_records_init(&rt.records[i], sizeof(struct weft_task));
+        weft_records_init(&rt.records[i], WEFT_RECORD_PARTS, WEFT_RECORD_PART);
     }
     for (unsigned i = 0; i < rt.processor_count; i++) {
         weft_batch_init(&rt.processors[i].free_tasks);

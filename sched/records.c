@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Slabs of records.
  *
- *   a slab: | header | record 0 | record 1 | ...
+ *     | header | part 0 of all | line | part 1 of all | line | part 2 ... |
+ *              |<-------- DISTANCE ------->|
  *
- * A slab is one mapping. Slabs begin small and double; from HUGE bytes on they
- * are aligned and advised so that the kernel may take pages of 2 MiB for them:
- * a million records are 192 MB, which in small pages are 47,000 faults and far
- * more entries than any TLB has. Records that were never used are taken in the
- * order of their addresses, so that whoever makes many at once, runs them in
- * turn and joins them in turn walks through memory and is prefetched.
+ * A slab is one mapping, of 2 MiB for each part. Memory that nobody has touched
+ * is none: a small program has a page of each part that it uses. From the
+ * second slab on they are aligned and advised so that the kernel may take pages
+ * of 2 MiB for them: the first parts of a million records are 64 MB, which in
+ * small pages are 16,000 faults and far more entries than any TLB has. Records
+ * that were never used are taken in the order of their addresses, so that
+ * whoever makes many at once, runs them in turn and joins them in turn walks
+ * through memory and is prefetched.
  *
  * Always true: a slab's first `made` records have been taken, the others are
  * zeroes; `fresh` is the newest slab, older ones are used up.
@@ -16,7 +19,9 @@
  * Rejected: malloc(3), which an interrupted task may be in the middle of;
  * records in the tops of stacks, as it was: then a task touches a page when it
  * is made (10 us for the clearing of it and the guard, with a million of them),
- * and memory that is used again and again is spread over as many pages. */
+ * and memory that is used again and again is spread over as many pages. Small
+ * slabs at first, that double: the distance from part to part is to be a
+ * constant, and what is mapped and not touched costs nothing. */
 #include "weft/sched/records.h"
 
 #include <stdbool.h>
@@ -29,16 +34,10 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-enum {
-    FIRST_SLAB = 64 << 10,
-    HUGE = 2 << 20,
-    LARGEST_SLAB = 8 << 20,
-};
+enum { HUGE = 2 << 20 };
 
 struct weft_record_slab {
     struct weft_record_slab *next; /* fixed once it is published */
-    size_t mapped;                 /* fixed */
-    uint32_t count;                /* fixed */
     _Atomic uint32_t made;         /* written under the lock */
 };
 
@@ -47,18 +46,23 @@ _Static_assert(sizeof(struct weft_record_slab) <= WEFT_CACHE_LINE,
 
 static char *record_at(const struct weft_records *records,
                        struct weft_record_slab *slab, uint32_t i) {
-    return (char *)slab + WEFT_CACHE_LINE + i * records->size;
+    return (char *)slab + WEFT_CACHE_LINE + i * records->part;
 }
 
-/* Maps `size` bytes of zeroes, a power of two; NULL: none. */
-static void *map(size_t size) {
-    size_t align = size >= HUGE ? HUGE : 0;
+static size_t slab_size(const struct weft_records *records) {
+    return records->parts * (size_t)HUGE;
+}
+
+/* Maps `size` bytes of zeroes, NULL: none. `many` is whether they are to lie in
+ * huge pages. */
+static void *map(size_t size, bool many) {
+    size_t align = many ? HUGE : 0;
     char *p = mmap(NULL, size + align, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) {
         return NULL;
     }
-    if (align != 0) {
+    if (many) {
         size_t head = (align - (uintptr_t)p % align) % align;
         if (head != 0) {
             munmap(p, head);
@@ -67,37 +71,43 @@ static void *map(size_t size) {
             munmap(p + head + size, align - head);
         }
         p += head;
-        /* A kernel without huge pages says no, and there are none then. */
-        madvise(p, size, MADV_HUGEPAGE);
     }
+    /* A kernel without huge pages says no, and there are none then. One that
+     * takes them unasked would take three for the first task. */
+    madvise(p, size, many ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     return p;
 }
 
 /* Adds a slab; false when there is no memory. Under the lock: a slab is made
  * for so many records that the call does not count. */
 static bool grow(struct weft_records *records) {
-    size_t size = records->next_slab;
-    struct weft_record_slab *slab = map(size);
+    struct weft_record_slab *before =
+        atomic_load_explicit(&records->slabs, memory_order_relaxed);
+    struct weft_record_slab *slab = map(slab_size(records), before != NULL);
     if (slab == NULL) {
         return false;
     }
-    slab->mapped = size;
-    slab->count = (uint32_t)((size - WEFT_CACHE_LINE) / records->size);
-    slab->next = atomic_load_explicit(&records->slabs, memory_order_relaxed);
+    slab->next = before;
     /* Release: the header. Pairs with the acquire in weft_records_each(). */
     atomic_store_explicit(&records->slabs, slab, memory_order_release);
 #if WEFT_ASAN
     /* What a task's argument points to is no leak. */
-    __lsan_register_root_region(slab, size);
+    __lsan_register_root_region(slab, slab_size(records));
 #endif
     records->fresh = slab;
-    records->next_slab = size < LARGEST_SLAB ? 2 * size : size;
     return true;
 }
 
-void weft_records_init(struct weft_records *records, size_t size) {
-    WEFT_CHECK_OP(size % WEFT_CACHE_LINE, ==, 0U);
-    *records = (struct weft_records){.size = size, .next_slab = FIRST_SLAB};
+void weft_records_init(struct weft_records *records, uint32_t parts,
+                       size_t part) {
+    WEFT_CHECK_OP(part % WEFT_CACHE_LINE, ==, 0U);
+    *records = (struct weft_records){
+        .part = part,
+        .parts = parts,
+        /* All parts of the last one end in the slab: the header is a line, and
+         * each distance one more than HUGE. */
+        .slab_count = (uint32_t)((HUGE - parts * WEFT_CACHE_LINE) / part),
+    };
     weft_batch_init(&records->free);
 }
 
@@ -107,12 +117,12 @@ void weft_records_fini(struct weft_records *records) {
     while (slab != NULL) {
         struct weft_record_slab *next = slab->next;
 #if WEFT_ASAN
-        __lsan_unregister_root_region(slab, slab->mapped);
+        __lsan_unregister_root_region(slab, slab_size(records));
 #endif
-        munmap(slab, slab->mapped);
+        munmap(slab, slab_size(records));
         slab = next;
     }
-    weft_records_init(records, records->size);
+    weft_records_init(records, records->parts, records->part);
 }
 
 /* A record that was never used, or NULL. Under the lock. */
@@ -122,7 +132,7 @@ static struct weft_node *take_fresh(struct weft_records *records) {
     if (slab != NULL) {
         made = atomic_load_explicit(&slab->made, memory_order_relaxed);
     }
-    if (slab == NULL || made == slab->count) {
+    if (slab == NULL || made == records->slab_count) {
         if (!grow(records)) {
             return NULL;
         }

@@ -2,6 +2,12 @@
 /* Memory for the records of tasks, apart from their stacks: a task that has not
  * begun costs a record and no page of a stack.
  *
+ * A record has parts of one size, which do not lie side by side: first parts
+ * lie next to first parts, second parts next to second ones,
+ * WEFT_RECORDS_DISTANCE bytes on, and so forth. What is used of many records is
+ * without gaps then, if it is in one part of each. record.h says what that is
+ * worth.
+ *
  * Always true:
  * - Type-stable: a record is a record, free or not, until
  *   weft_records_fini(). Who holds a pointer to a task that has ended may still
@@ -20,25 +26,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "weft/base/compiler.h"
 #include "weft/base/lock.h"
 #include "weft/queue/node.h"
 
 struct weft_record_slab;
 
+/* From a part of a record to its next one: 2 MiB for those in between, and a
+ * line, so that the parts of one record are not at the same place of a page. (A
+ * CPU compares the last 12 bits first when a load may need an earlier store.)
+ */
+#define WEFT_RECORDS_DISTANCE ((2 << 20) + WEFT_CACHE_LINE)
+
 struct weft_records {
-    size_t size; /* fixed after init */
+    size_t part;         /* bytes of each; fixed after init */
+    uint32_t parts;      /* fixed after init */
+    uint32_t slab_count; /* records in a slab; fixed after init */
     /* Pushed with release, never taken out. */
     _Atomic(struct weft_record_slab *) slabs;
 
     struct weft_lock lock;
     struct weft_batch free;         /* under lock */
     struct weft_record_slab *fresh; /* under lock: it may have unused ones */
-    size_t next_slab;               /* under lock */
 };
 
-/* Records of `size` bytes, a multiple of a cache line; each begins on one, with
- * a struct weft_node. Maps nothing yet. Context: before anybody else looks. */
-void weft_records_init(struct weft_records *records, size_t size);
+/* Records of so many parts of `part` bytes, a multiple of a cache line; the
+ * first part of each begins with a struct weft_node. Maps nothing yet. Context:
+ * before anybody else looks. */
+void weft_records_init(struct weft_records *records, uint32_t parts,
+                       size_t part);
 
 /* Unmaps everything. Context: when nobody looks any more. */
 void weft_records_fini(struct weft_records *records);

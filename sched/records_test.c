@@ -10,11 +10,19 @@
 
 #include <cmocka.h>
 
+enum { PARTS = 3, PART = 64 };
+
+/* The first part of one. */
 struct record {
     struct weft_node node;
     uint64_t mark;
-    char rest[176];
 };
+
+/* The mark of its part `i`. */
+static uint64_t *mark_of(struct record *r, int i) {
+    return (uint64_t *)(void *)((char *)&r->mark +
+                                (ptrdiff_t)i * WEFT_RECORDS_DISTANCE);
+}
 
 static struct record *pop(struct weft_batch *batch) {
     return (struct record *)(void *)weft_batch_pop(batch);
@@ -25,7 +33,7 @@ static void a_record_begins_on_a_line_and_is_zeroes(void **state) {
     struct weft_records records;
     struct weft_batch all;
     (void)state;
-    weft_records_init(&records, sizeof(struct record));
+    weft_records_init(&records, PARTS, PART);
     weft_batch_init(&all);
     assert_int_equal(weft_records_take(&records, N, &all), N);
     struct record *r;
@@ -47,7 +55,7 @@ static void a_record_that_was_given_back_is_found_and_used_again(void **state) {
     struct weft_batch all, back;
     uint64_t sum = 0;
     (void)state;
-    weft_records_init(&records, sizeof(struct record));
+    weft_records_init(&records, PARTS, PART);
     weft_batch_init(&all);
     weft_batch_init(&back);
     assert_int_equal(weft_records_take(&records, N, &all), N);
@@ -76,7 +84,7 @@ static void what_is_given_last_is_taken_first(void **state) {
     struct weft_records records;
     struct weft_batch some, one;
     (void)state;
-    weft_records_init(&records, sizeof(struct record));
+    weft_records_init(&records, PARTS, PART);
     weft_batch_init(&some);
     weft_batch_init(&one);
     assert_int_equal(weft_records_take(&records, 2, &some), 2);
@@ -91,20 +99,21 @@ static void what_is_given_last_is_taken_first(void **state) {
     weft_records_fini(&records);
 }
 
-static void slabs_of_huge_pages_are_like_the_others(void **state) {
-    enum { N = 100000 }; /* 19 MB: past the largest slab */
+static void no_part_of_a_record_is_anothers(void **state) {
+    enum { N = 100000 }; /* in four slabs */
     struct weft_records records;
     struct weft_batch all;
     uint64_t sum = 0;
     (void)state;
-    weft_records_init(&records, sizeof(struct record));
+    weft_records_init(&records, PARTS, PART);
     weft_batch_init(&all);
     assert_int_equal(weft_records_take(&records, N, &all), N);
     struct record *r;
     while ((r = pop(&all)) != NULL) {
-        assert_int_equal(r->mark, 0);
-        r->mark = 1;
-        r->rest[sizeof r->rest - 1] = 1;
+        for (int i = 0; i < PARTS; i++) {
+            assert_int_equal(*mark_of(r, i), 0);
+            *mark_of(r, i) = 1; /* another's part would be seen above */
+        }
     }
     weft_records_each(&records, add, &sum);
     assert_int_equal(sum, N);
@@ -116,7 +125,7 @@ int main(void) {
         cmocka_unit_test(a_record_begins_on_a_line_and_is_zeroes),
         cmocka_unit_test(a_record_that_was_given_back_is_found_and_used_again),
         cmocka_unit_test(what_is_given_last_is_taken_first),
-        cmocka_unit_test(slabs_of_huge_pages_are_like_the_others),
+        cmocka_unit_test(no_part_of_a_record_is_anothers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -184,7 +184,7 @@ static int new_runtime(const struct weft_config *config,
     pthread_sigmask(SIG_SETMASK, NULL, &rt->mask);
     sigdelset(&rt->mask, SIGURG);
     for (int i = 0; i < WEFT_TOPOLOGY_NODES; i++) {
-        weft_records_init(&rt->records[i], sizeof(struct weft_task));
+        weft_records_init(&rt->records[i], WEFT_RECORD_PARTS, WEFT_RECORD_PART);
     }
     error = weft_stack_pool_new(&rt->stacks, &(struct weft_stack_pool_config){
                                                  .nodes = rt->topology.count});

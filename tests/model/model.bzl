@@ -11,6 +11,7 @@ WEFT_MODEL_COPTS = [
     "-fsanitize=thread",
     "-DWEFT_TSAN=0",
     "-DWEFT_ASAN=0",
+    "-DWEFT_RECORD_APART=0",  # tasks in arrays
     "-O1",
     # A fence is "not supported" by the sanitizer; here it is a call as others.
     "-Wno-tsan",

@@ -40,7 +40,7 @@ WEFT_TEXT struct weft_node *weft_local_steal(struct weft_local *to,
                                              struct weft_local *from) {
     uint32_t count;
     WEFT_CHECK_OP(to, !=, from);
-    WEFT_CHECK(!from->alone);
+    WEFT_CHECK(!to->alone); /* nor is `from`, of the same processors */
     struct weft_node *node =
         weft_local_ring_steal_into(&to->ring, &from->ring, &count);
     if (node != NULL) {

@@ -43,7 +43,9 @@ struct weft_local {
     WEFT_ATOMIC(uint64_t) steals;
     WEFT_ATOMIC(uint64_t) stolen;
     WEFT_ATOMIC(uint64_t) overflows;
-    bool alone; /* fixed after init: nobody steals from it */
+    /* Fixed after init: nobody steals from it. The owner's to read: a thief that
+     * looked here would take a line that each push writes. */
+    bool alone;
 };
 
 /* A snapshot; each never shrinks. */

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +28,17 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
+
+/* Instead of a descriptor: the calling thread's process (Linux 6.14). A real
+ * one would be the parent's still in the child of a fork(). */
+#define PIDFD_SELF (-10000)
 
 size_t weft_pages_size(void) {
     return (size_t)sysconf(_SC_PAGESIZE);
@@ -74,6 +86,7 @@ void weft_pages_init(struct weft_pages *pages, bool madvise,
     pages->max_guards = max_guards;
     atomic_init(&pages->guards, 0);
     atomic_init(&pages->fail_in, 0);
+    atomic_init(&pages->one_by_one, !madvise);
 }
 
 /* Counts down to the call that was told to fail. */
@@ -122,6 +135,36 @@ int weft_pages_guard(struct weft_pages *pages, void *address, size_t size) {
     }
     atomic_fetch_sub_explicit(&pages->guards, 1, memory_order_relaxed);
     return -ENOMEM;
+}
+
+/* One advice for all; how many it was taken for. A call of which nothing comes
+ * is the last one: kernels and filters that know it not say so each time. */
+static uint32_t advise_each(struct weft_pages *pages, const struct iovec *spans,
+                            uint32_t n, int advice) {
+    long done = weft_syscall(SYS_process_madvise, PIDFD_SELF, (long)spans, n,
+                             advice, 0, 0);
+    if (done <= 0) {
+        atomic_store_explicit(&pages->one_by_one, true, memory_order_relaxed);
+        return 0;
+    }
+    return (uint32_t)((size_t)done / spans[0].iov_len);
+}
+
+bool weft_pages_can_each(struct weft_pages *pages) {
+    return !atomic_load_explicit(&pages->one_by_one, memory_order_relaxed) &&
+           atomic_load_explicit(&pages->fail_in, memory_order_relaxed) == 0;
+}
+
+uint32_t weft_pages_guard_each(struct weft_pages *pages,
+                               const struct iovec *spans, uint32_t n) {
+    return advise_each(pages, spans, n, MADV_GUARD_INSTALL);
+}
+
+void weft_pages_fill_each(struct weft_pages *pages, const struct iovec *spans,
+                          uint32_t n) {
+    if (n > 0) {
+        (void)advise_each(pages, spans, n, MADV_POPULATE_WRITE);
+    }
 }
 
 bool weft_pages_resident(void *address, size_t size) {

@@ -11,9 +11,11 @@
  * class's two lists: warm (its pages are there) or cold (only the top one is).
  * Take prefers warm, last in first out, then cold, then fresh; a class grows
  * when all are empty. A guard is installed when a slot is first taken, outside
- * the lock: a slab costs nothing until it is used. A slot whose guard failed
- * goes under the cold ones, unguarded, and tries again when its turn comes;
- * all those with a guard lie above it.
+ * the lock: a slab costs nothing until it is used. Where several can be guarded
+ * at one go (stack_make.c), and there are many already, some more are that will
+ * be taken next: they wait as cold ones, their top pages there. A slot whose
+ * guard failed goes under the cold ones, unguarded, and tries again when its
+ * turn comes; all those with a guard lie above it.
  *
  * Each slab is of a memory node, and a class has its lists for each: a stack is
  * taken where it will be touched, and goes back to its slab's node. The lists
@@ -51,24 +53,18 @@
 #include "weft/base/check.h"
 #include "weft/base/lock.h"
 
-#if WEFT_ASAN
-#include <sanitizer/lsan_interface.h>
-#endif
-#if defined(__has_include)
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#endif
-#endif
-
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
 #endif
 
-#define FIRST_SLAB ((size_t)1 << 20)
-
-enum { SHALLOW_RUN = 64, SHALLOW_SKIP = 16 }; /* see trim() */
-
-#define ANY UINT32_MAX /* node */
+enum {
+    SHALLOW_RUN = 64, /* see trim() */
+    SHALLOW_SKIP = 16,
+    /* Stacks prepared ahead: an eighth of those there are. */
+    AHEAD_SHIFT = 3,
+    LEAST_AHEAD = 8,
+    MOST_AHEAD = WEFT_STACK_RUN - 8,
+};
 
 /* Instrumented frames are two to four times as large. */
 #define SANITIZED (WEFT_ASAN || WEFT_TSAN)
@@ -103,10 +99,6 @@ static int class_of(const struct weft_stack_pool *pool, size_t size) {
     return kind < CLASSES ? (int)kind : -EINVAL;
 }
 
-static size_t round_to(size_t value, size_t unit) {
-    return (value + unit - 1) / unit * unit;
-}
-
 int weft_stack_pool_new(struct weft_stack_pool **out,
                         const struct weft_stack_pool_config *config) {
     static const struct weft_stack_pool_config defaults;
@@ -133,7 +125,7 @@ int weft_stack_pool_new(struct weft_stack_pool **out,
     }
     pool->pages = pages;
     pool->page = weft_pages_size();
-    pool->guard = round_to(WEFT_STACK_GUARD, pool->page);
+    pool->guard = weft_round_to(WEFT_STACK_GUARD, pool->page);
     pool->slab_bytes = config->slab_bytes ? config->slab_bytes : 64 << 20;
     pool->min_size = weft_stack_min_size();
     pool->colours = config->colours ? config->colours : WEFT_STACK_COLOURS;
@@ -141,37 +133,10 @@ int weft_stack_pool_new(struct weft_stack_pool **out,
     size_t warm_bytes = config->warm_bytes ? config->warm_bytes : 64 << 20;
     for (uint32_t i = 0; i < CLASSES; i++) {
         pool->classes[i].warm_max = (uint32_t)(warm_bytes / weft_class_size(i));
-        pool->classes[i].next_slab = FIRST_SLAB;
+        pool->classes[i].next_slab = WEFT_STACK_FIRST_SLAB;
     }
     *out = pool;
     return 0;
-}
-
-/* Leak checkers look at real threads' stacks; what hangs on these is no leak
- * either. Stacks alone: a guard would fault under the checker. Valgrind takes
- * a change of stacks for one enormous frame unless it knows them. */
-static void tell_checkers(const struct weft_stack_pool *pool,
-                          struct weft_stack_slot *slot, bool alive) {
-    struct weft_stack stack;
-    weft_slot_stack(pool, slot, &stack);
-#if WEFT_ASAN
-    if (alive) {
-        __lsan_register_root_region(stack.low, stack.size);
-    } else {
-        __lsan_unregister_root_region(stack.low, stack.size);
-    }
-#endif
-#ifdef VALGRIND_STACK_REGISTER
-    if (alive) {
-        /* An empty stack's pointer is its end. */
-        slot->valgrind = (uint32_t)VALGRIND_STACK_REGISTER(
-            stack.low, stack.low + stack.size);
-    } else {
-        VALGRIND_STACK_DEREGISTER(slot->valgrind);
-    }
-#else
-    slot->valgrind = alive;
-#endif
 }
 
 void weft_stack_pool_free(struct weft_stack_pool *pool) {
@@ -184,63 +149,13 @@ void weft_stack_pool_free(struct weft_stack_pool *pool) {
         struct slab *next = slab->next;
         for (uint32_t i = 0; i < slab->count; i++) {
             if (slab->slots[i].guarded) {
-                tell_checkers(pool, &slab->slots[i], false);
+                weft_slot_tell(pool, &slab->slots[i], false);
             }
         }
         weft_pages_unmap(slab, slab->mapped);
         slab = next;
     }
     weft_pages_unmap(pool, sizeof(*pool));
-}
-
-/* Adds a slab to a class, for a node (ANY: for each in turn). Returns 0 or
- * -ENOMEM. */
-static int grow(struct weft_stack_pool *pool, uint32_t index, uint32_t node) {
-    struct pile *pile = &pool->classes[index];
-    size_t stride = weft_class_size(index) + pool->guard;
-
-    weft_lock_acquire(&pile->lock);
-    size_t bytes = pile->next_slab;
-    node = node == ANY ? pile->turn++ % pool->nodes : node;
-    weft_lock_release(&pile->lock);
-    if (bytes > pool->slab_bytes) {
-        bytes = pool->slab_bytes;
-    }
-    size_t count = bytes / stride > 1 ? bytes / stride : 1;
-    size_t head =
-        round_to(sizeof(struct slab) + count * sizeof(struct weft_stack_slot),
-                 pool->page);
-    size_t mapped = head + count * stride;
-    struct slab *slab = weft_pages_map(&pool->pages, mapped);
-    if (slab == NULL) {
-        return -ENOMEM;
-    }
-    slab->first = (char *)slab + head;
-    slab->mapped = mapped;
-    slab->stride = stride;
-    slab->kind = index;
-    slab->count = (uint32_t)count;
-    slab->node = node;
-    for (size_t i = 0; i < count; i++) {
-        slab->slots[i].slab = slab;
-    }
-
-    struct slab *old = atomic_load_explicit(&pool->slabs, memory_order_relaxed);
-    do {
-        slab->next = old;
-        /* Release: the slab's fields. Pairs with the acquire in first_slab().
-         */
-    } while (!atomic_compare_exchange_weak_explicit(
-        &pool->slabs, &old, slab, memory_order_release, memory_order_relaxed));
-
-    weft_lock_acquire(&pile->lock);
-    slab->next_fresh = pile->shelves[node].fresh;
-    pile->shelves[node].fresh = slab;
-    pile->next_slab = bytes * 2;
-    pile->mapped += mapped;
-    pile->slots += count;
-    weft_lock_release(&pile->lock);
-    return 0;
 }
 
 /* Guards that stacks of this class may have in all. */
@@ -266,7 +181,7 @@ int weft_stack_reserve(struct weft_stack_pool *pool, size_t size, uint32_t n) {
         weft_lock_acquire(&pile->lock);
         uint64_t needed = pile->reserved + n;
         bool allowed = needed <= guards_for(pool, pile);
-        bool fits = needed <= pile->slots;
+        bool fits = needed + pile->ahead <= pile->slots;
         if (allowed && fits) {
             pile->reserved = needed;
         }
@@ -277,7 +192,7 @@ int weft_stack_reserve(struct weft_stack_pool *pool, size_t size, uint32_t n) {
         if (fits) {
             return 0;
         }
-        int error = grow(pool, (uint32_t)index, ANY);
+        int error = weft_stack_grow(pool, (uint32_t)index, WEFT_STACK_ANY_NODE);
         if (error < 0) {
             return error;
         }
@@ -293,6 +208,26 @@ void weft_stack_unreserve(struct weft_stack_pool *pool, size_t size,
     weft_lock_release(&pile->lock);
 }
 
+/* The next slot of a node's that was never taken, or NULL. Under the lock. */
+static struct weft_stack_slot *pick_fresh(struct pile *pile,
+                                          struct shelf *shelf) {
+    struct slab *slab = shelf->fresh;
+    if (slab == NULL) {
+        return NULL;
+    }
+    uint32_t made = atomic_load_explicit(&slab->made, memory_order_relaxed);
+    struct weft_stack_slot *slot = &slab->slots[made];
+    WEFT_CHECK_OP(slot->state, ==, SLOT_FRESH);
+    /* Relaxed: it publishes nothing, slots are described by what was fixed when
+     * the slab was published. */
+    atomic_store_explicit(&slab->made, made + 1, memory_order_relaxed);
+    pile->made++;
+    if (made + 1 == slab->count) {
+        shelf->fresh = slab->next_fresh;
+    }
+    return slot;
+}
+
 /* Under the class's lock: a slot out of a node's lists, or NULL. */
 static struct weft_stack_slot *pick(struct pile *pile, struct shelf *shelf) {
     struct weft_stack_slot *slot = NULL;
@@ -304,18 +239,8 @@ static struct weft_stack_slot *pick(struct pile *pile, struct shelf *shelf) {
         slot = shelf->cold;
         shelf->cold = slot->next;
         pile->cold_count--;
-    } else if (shelf->fresh != NULL) {
-        struct slab *slab = shelf->fresh;
-        uint32_t made = atomic_load_explicit(&slab->made, memory_order_relaxed);
-        slot = &slab->slots[made];
-        WEFT_CHECK_OP(slot->state, ==, SLOT_FRESH);
-        /* Relaxed: it publishes nothing, slots are described by what was
-         * fixed when the slab was published. */
-        atomic_store_explicit(&slab->made, made + 1, memory_order_relaxed);
-        pile->made++;
-        if (made + 1 == slab->count) {
-            shelf->fresh = slab->next_fresh;
-        }
+    } else {
+        slot = pick_fresh(pile, shelf);
     }
     if (slot != NULL) {
         WEFT_CHECK_OP(slot->state, !=, SLOT_TAKEN);
@@ -326,11 +251,33 @@ static struct weft_stack_slot *pick(struct pile *pile, struct shelf *shelf) {
     return slot;
 }
 
-/* Puts a chain of slots on the cold list; `trims` of them lost pages. */
+/* Under the class's lock, whose lists are empty: a chain of slots to be
+ * prepared for those that will be taken next. For a moment they are nobody's,
+ * so none are taken that somebody was promised. */
+static struct weft_stack_slot *pick_ahead(struct weft_stack_pool *pool,
+                                          struct pile *pile,
+                                          struct shelf *shelf) {
+    struct weft_stack_slot *first = NULL, **last = &first;
+    uint64_t n = pile->made >> AHEAD_SHIFT;
+    if (!weft_pages_can_each(&pool->pages) || n < LEAST_AHEAD) {
+        return NULL;
+    }
+    n = n < MOST_AHEAD ? n : MOST_AHEAD;
+    while (n-- > 0 && pile->reserved + pile->ahead < pile->slots &&
+           (*last = pick(pile, shelf)) != NULL) {
+        last = &(*last)->next;
+        pile->ahead++;
+    }
+    return first;
+}
+
+/* Puts a chain of slots on the cold list; `trims` of them lost pages, `ahead`
+ * were taken by pick_ahead(). */
 static void put_cold(struct pile *pile, struct weft_stack_slot *chain,
-                     uint32_t trims) {
+                     uint32_t trims, uint32_t ahead) {
     weft_lock_acquire(&pile->lock);
     pile->trims += trims;
+    pile->ahead -= ahead;
     while (chain != NULL) {
         struct weft_stack_slot *slot = chain;
         chain = slot->next;
@@ -349,18 +296,62 @@ int weft_stack_take_batch(struct weft_stack_pool *pool, size_t size,
     return weft_stack_take_near(pool, size, 0, stacks, n);
 }
 
-/* Up to `n` slots of a node's, as stacks; how many. */
+/* Up to `n` slots of a node's, as stacks; how many. Those among them that have
+ * no guard yet, and others to be prepared with them, are a chain. */
 static uint32_t pick_some(struct weft_stack_pool *pool, struct pile *pile,
-                          uint32_t node, struct weft_stack *stacks,
-                          uint32_t n) {
+                          uint32_t node, struct weft_stack *stacks, uint32_t n,
+                          struct weft_stack_slot **bare) {
+    struct shelf *shelf = &pile->shelves[node];
     struct weft_stack_slot *slot;
     uint32_t got = 0;
     weft_lock_acquire(&pile->lock);
-    while (got < n && (slot = pick(pile, &pile->shelves[node])) != NULL) {
+    while (got < n && (slot = pick(pile, shelf)) != NULL) {
         weft_slot_stack(pool, slot, &stacks[got++]);
+        if (WEFT_UNLIKELY(!slot->guarded)) {
+            *bare = slot;
+            bare = &slot->next;
+        }
+    }
+    if (got > 0 && !stacks[got - 1].slot->guarded) {
+        *bare = pick_ahead(pool, pile, shelf);
     }
     weft_lock_release(&pile->lock);
     return got;
+}
+
+/* Prepares the chain `bare`, which begins with those of `stacks` that have no
+ * guard. What fails, and what is no stack of these, becomes cold. Returns how
+ * many of them are left. */
+static WEFT_NOINLINE uint32_t prepare(struct weft_stack_pool *pool,
+                                      struct pile *pile,
+                                      struct weft_stack_slot *bare,
+                                      struct weft_stack *stacks, uint32_t n) {
+    struct weft_stack_slot *failed = NULL, *spare = NULL;
+    uint32_t ready = 0, ahead = 0;
+    weft_slots_prepare(pool, pile, bare);
+    for (uint32_t i = 0; i < n; i++) {
+        if (stacks[i].slot == bare) {
+            bare = bare->next;
+        }
+        if (stacks[i].slot->guarded) {
+            stacks[ready++] = stacks[i];
+        } else {
+            stacks[i].slot->next = failed;
+            failed = stacks[i].slot;
+        }
+    }
+    while (bare != NULL) {
+        struct weft_stack_slot **to = bare->guarded ? &spare : &failed;
+        struct weft_stack_slot *next = bare->next;
+        bare->next = *to;
+        *to = bare;
+        bare = next;
+        ahead++;
+    }
+    /* In this order: those with a guard lie above. The lowest is the first. */
+    put_cold(pile, failed, 0, 0);
+    put_cold(pile, spare, 0, ahead);
+    return ready;
 }
 
 int weft_stack_take_near(struct weft_stack_pool *pool, size_t size,
@@ -370,13 +361,14 @@ int weft_stack_take_near(struct weft_stack_pool *pool, size_t size,
         return index < 0 ? index : 0;
     }
     struct pile *pile = &pool->classes[index];
-    struct weft_stack_slot *bare = NULL; /* those without a guard */
+    struct weft_stack_slot *bare = NULL;
     uint32_t got;
     node %= pool->nodes; /* where they are one */
-    while ((got = pick_some(pool, pile, node, stacks, n)) == 0) {
-        int error = grow(pool, (uint32_t)index, node);
+    while ((got = pick_some(pool, pile, node, stacks, n, &bare)) == 0) {
+        int error = weft_stack_grow(pool, (uint32_t)index, node);
         for (uint32_t k = 1; error < 0 && got == 0 && k < pool->nodes; k++) {
-            got = pick_some(pool, pile, (node + k) % pool->nodes, stacks, n);
+            got = pick_some(pool, pile, (node + k) % pool->nodes, stacks, n,
+                            &bare);
         }
         if (got > 0) {
             break;
@@ -385,27 +377,10 @@ int weft_stack_take_near(struct weft_stack_pool *pool, size_t size,
             return error;
         }
     }
-    uint32_t ready = 0;
-    for (uint32_t i = 0; i < got; i++) {
-        struct weft_stack_slot *slot = stacks[i].slot;
-        if (WEFT_UNLIKELY(!slot->guarded)) {
-            if (bare != NULL ||
-                weft_pages_guard(&pool->pages, weft_slot_guard(slot),
-                                 pool->guard) < 0) {
-                slot->next = bare;
-                bare = slot;
-                continue;
-            }
-            slot->guarded = true;
-            atomic_fetch_add_explicit(&pile->guarded, 1, memory_order_relaxed);
-            tell_checkers(pool, slot, true);
-        }
-        stacks[ready++] = stacks[i];
+    if (WEFT_UNLIKELY(bare != NULL)) {
+        got = prepare(pool, pile, bare, stacks, got);
     }
-    if (bare != NULL) {
-        put_cold(pile, bare, 0);
-    }
-    return ready > 0 ? (int)ready : -ENOMEM;
+    return got > 0 ? (int)got : -ENOMEM;
 }
 
 int weft_stack_take(struct weft_stack_pool *pool, size_t size,
@@ -463,7 +438,7 @@ static void give_run(struct weft_stack_pool *pool, struct pile *pile,
     }
     weft_lock_release(&pile->lock);
     if (WEFT_UNLIKELY(chain != NULL)) {
-        put_cold(pile, chain, trim(pool, pile, chain));
+        put_cold(pile, chain, trim(pool, pile, chain), 0);
     }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of a stack pool, for stack.c and stack_look.c alone; stack.c tells
- * how it works. */
+/* The inside of a stack pool, for stack.c, stack_make.c and stack_look.c alone;
+ * stack.c tells how it works. */
 #ifndef WEFT_ARCH_STACK_POOL_H_
 #define WEFT_ARCH_STACK_POOL_H_
 
@@ -18,7 +18,11 @@ enum {
     CLASS_SHIFT = 14, /* the smallest class is 16 KiB... */
     CLASSES = 17,     /* ...the largest 1 GiB */
     COLOUR_BYTES = 64,
+    WEFT_STACK_RUN = 32, /* slots prepared by one call */
 };
+
+#define WEFT_STACK_FIRST_SLAB ((size_t)1 << 20)
+#define WEFT_STACK_ANY_NODE   UINT32_MAX
 
 enum slot_state { SLOT_FRESH, SLOT_TAKEN, SLOT_FREE };
 
@@ -65,6 +69,7 @@ struct pile {
     uint64_t mapped;
     uint64_t slots;           /* in all slabs, fresh ones included */
     uint64_t reserved;        /* stacks that were promised, taken or not */
+    uint64_t ahead;           /* taken to be prepared, for nobody yet */
     _Atomic uint32_t guarded; /* any thread: slots with a guard */
     _Atomic uint32_t shallow; /* any thread: see trim() */
 } WEFT_CACHE_ALIGNED;
@@ -82,6 +87,25 @@ struct weft_stack_pool {
     _Atomic(struct slab *) slabs;
     struct pile classes[CLASSES];
 };
+
+/* stack_make.c, without the class's lock. Adds a slab to a class, for a node
+ * (WEFT_STACK_ANY_NODE: for each in turn): 0 or -ENOMEM. */
+int weft_stack_grow(struct weft_stack_pool *pool, uint32_t index,
+                    uint32_t node);
+
+/* Guards the slots of a chain, which are the caller's, and fills their top
+ * pages where that is cheap: from the first one on until one fails; see
+ * `guarded`. */
+void weft_slots_prepare(struct weft_stack_pool *pool, struct pile *pile,
+                        struct weft_stack_slot *chain);
+
+/* Tells leak checkers and valgrind of a stack that was made, or will go. */
+void weft_slot_tell(const struct weft_stack_pool *pool,
+                    struct weft_stack_slot *slot, bool alive);
+
+static inline size_t weft_round_to(size_t value, size_t unit) {
+    return (value + unit - 1) / unit * unit;
+}
 
 static inline size_t weft_class_size(uint32_t kind) {
     return (size_t)1 << (CLASS_SHIFT + kind);

@@ -124,7 +124,10 @@ static WEFT_NOINLINE WEFT_TEXT struct weft_task *pick_shares(
          * sleepers are due, they and those that wait get on. */
         weft_timers_run_own(p);
         struct weft_task *t = pop(&rt->global);
-        if (t != NULL) {
+        /* Those whom a virtual clock woke at one time keep their order: part
+         * of them is here already. */
+        if (t != NULL && !(weft_clock_is_virtual(&rt->clock) &&
+                           weft_local_push_quickly(&p->queue, &t->node))) {
             return t;
         }
     }

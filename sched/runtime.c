@@ -146,6 +146,7 @@ static void free_runtime(struct weft_runtime *rt) {
         }
         free(rt->processors);
     }
+    weft_clock_fini(rt);
     for (int i = 0; i < WEFT_TOPOLOGY_NODES; i++) {
         weft_records_fini(&rt->records[i]);
     }
@@ -166,7 +167,6 @@ static int new_runtime(const struct weft_config *config,
     }
     memset(rt, 0, sizeof *rt);
     rt->config = settled;
-    weft_clock_init(rt);
     rt->processor_count = settled.workers;
     rt->hog_check = weft_policy_on(&settled, WEFT_POLICY_CLASSES)
                         ? WEFT_HOG_CHECK - 1
@@ -186,8 +186,12 @@ static int new_runtime(const struct weft_config *config,
     for (int i = 0; i < WEFT_TOPOLOGY_NODES; i++) {
         weft_records_init(&rt->records[i], WEFT_RECORD_PARTS, WEFT_RECORD_PART);
     }
-    error = weft_stack_pool_new(&rt->stacks, &(struct weft_stack_pool_config){
-                                                 .nodes = rt->topology.count});
+    error = weft_clock_init(rt);
+    if (error == 0) {
+        error = weft_stack_pool_new(
+            &rt->stacks,
+            &(struct weft_stack_pool_config){.nodes = rt->topology.count});
+    }
     if (error == 0) {
         /* What processors keep is missing elsewhere: see birth.c. */
         error = weft_stack_reserve(rt->stacks, rt->config.stack_size,

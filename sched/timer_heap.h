@@ -18,11 +18,12 @@
 /* A node's index while it is in no heap: all zeroes is an idle node. */
 #define WEFT_TIMER_IDLE 0
 
-/* One timer, embedded in what waits. Both fields under the heap's lock, but for
- * weft_timer_is_armed(). */
+/* One timer, embedded in what waits. `when` and `index` under the heap's lock,
+ * but for weft_timer_is_armed(). */
 struct weft_timer_node {
     uint64_t when;          /* ns on CLOCK_MONOTONIC; set by insert */
     _Atomic uint32_t index; /* its tier and place; WEFT_TIMER_IDLE: nowhere */
+    _Atomic uint32_t turn;  /* the user's: the heap does not look at it */
 };
 
 static inline uint32_t weft_timer_index(const struct weft_timer_node *node) {

@@ -31,6 +31,9 @@ enum {
 WEFT_TEXT int weft_timer_arm(struct weft_worker *w, struct weft_task *t,
                              uint64_t deadline) {
     struct weft_processor *p = weft_worker_processor(w);
+    if (weft_clock_is_virtual(&w->runtime->clock)) {
+        weft_clock_give_turn(&w->runtime->clock, &t->timer);
+    }
     weft_lock_acquire(&p->timer_lock);
     bool first = deadline < weft_timer_heap_next(&p->timers);
     t->timer_home = p;

@@ -41,7 +41,11 @@
  * has begun between them, so what is ready then was seen.
  *
  * Who is woken goes into the queue that all share: the slot of a processor
- * would let the last be the first.
+ * would let the last be the first. Those of one and the same time are woken in
+ * the order in which they began to wait: a timer gets a number when it is armed
+ * (a word that is there anyway), and those that are due are sorted by it, in
+ * memory of the clock's own. The heaps keep no such order, and with the real
+ * clock nobody would see it.
  *
  * Always true: `now` changes under clock.lock alone; nobody pops a timer
  * without that lock, so nobody has a task in its hands whose time has come when
@@ -55,18 +59,47 @@
 #include "weft/sched/virtual_clock.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "weft/sched/core.h"
 
 /* Where it starts: later than anything that is subtracted from it. */
 #define START (86400 * WEFT_S)
 
-/* Of the process, so that it can be held before there is a runtime. */
-static _Atomic uint32_t holds;
+_Atomic uint32_t weft_clock_holds;
 
-void weft_clock_init(struct weft_runtime *rt) {
-    atomic_init(&rt->clock.now,
-                rt->config.clock == WEFT_CLOCK_VIRTUAL ? START : 0);
+/* So many of one time are sorted; what is more comes after them. Mapped, and
+ * touched as far as there are so many. */
+enum { DUE_ROOM = 1 << 20 };
+
+int weft_clock_init(struct weft_runtime *rt) {
+    struct weft_virtual_clock *c = &rt->clock;
+    if (rt->config.clock != WEFT_CLOCK_VIRTUAL) {
+        return 0;
+    }
+    void *due = mmap(NULL, DUE_ROOM * sizeof *c->due, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (due == MAP_FAILED) {
+        return -ENOMEM;
+    }
+    c->due = due;
+    atomic_init(&c->now, START);
+    return 0;
+}
+
+void weft_clock_fini(struct weft_runtime *rt) {
+    if (rt->clock.due != NULL) {
+        munmap(rt->clock.due, DUE_ROOM * sizeof *rt->clock.due);
+    }
+}
+
+WEFT_TEXT void weft_clock_give_turn(struct weft_virtual_clock *c,
+                                    struct weft_timer_node *timer) {
+    /* Relaxed, both: who arms after another has seen what it did has seen its
+     * turn, and who reads a turn too late wakes for nothing anyway. */
+    uint32_t turn =
+        atomic_fetch_add_explicit(&c->turns, 1, memory_order_relaxed);
+    atomic_store_explicit(&timer->turn, turn, memory_order_relaxed);
 }
 
 /* Under idle.lock: does everything wait? */
@@ -75,7 +108,7 @@ static bool is_still(struct weft_runtime *rt) {
      * stray_no_longer() (keep.c). What is read after them: see the columns. */
     return atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) ==
                rt->processor_count &&
-           atomic_load_explicit(&holds, memory_order_acquire) == 0 &&
+           atomic_load_explicit(&weft_clock_holds, memory_order_acquire) == 0 &&
            atomic_load_explicit(&rt->strays, memory_order_acquire) == 0 &&
            !weft_anything_waiting(rt);
 }
@@ -128,29 +161,74 @@ WEFT_TEXT void weft_clock_quieter(struct weft_runtime *rt) {
     }
 }
 
-/* Under clock.lock: wakes all whose time has come, in the order of their times.
- */
+/* Takes all of that time out of the heaps, as far as there is room; returns how
+ * many. */
+static uint32_t take(struct weft_runtime *rt, uint64_t when) {
+    struct weft_due *due = rt->clock.due;
+    uint32_t count = 0;
+    for (unsigned i = 0; i < rt->processor_count; i++) {
+        struct weft_processor *p = &rt->processors[i];
+        struct weft_timer_node *node;
+        weft_lock_acquire(&p->timer_lock);
+        while (count < DUE_ROOM &&
+               (node = weft_timer_heap_pop(&p->timers, when)) != NULL) {
+            due[count++] = (struct weft_due){
+                weft_container_of(node, struct weft_task, timer),
+                atomic_load_explicit(&node->turn, memory_order_relaxed)};
+        }
+        weft_lock_release(&p->timer_lock);
+    }
+    return count;
+}
+
+/* Turns may wrap around. */
+static bool is_before(struct weft_due a, struct weft_due b) {
+    return (int32_t)(a.turn - b.turn) < 0;
+}
+
+/* In a heap of `n` whose root is the last: lets the hole at `i` sink until
+ * `mine` fits. */
+static void sink(struct weft_due *due, uint32_t n, uint32_t i,
+                 struct weft_due mine) {
+    for (uint32_t child = 2 * i + 1; child < n; child = 2 * i + 1) {
+        child += child + 1 < n && is_before(due[child], due[child + 1]);
+        if (!is_before(mine, due[child])) {
+            break;
+        }
+        due[i] = due[child];
+        i = child;
+    }
+    due[i] = mine;
+}
+
+/* By their turns; in place, since there is no memory to be had here (Williams,
+ * "Heapsort", 1964). */
+static void sort(struct weft_due *due, uint32_t n) {
+    for (uint32_t i = n / 2; i-- > 0;) {
+        sink(due, n, i, due[i]);
+    }
+    while (n-- > 1) {
+        struct weft_due mine = due[n];
+        due[n] = due[0];
+        sink(due, n, 0, mine);
+    }
+}
+
+/* Under clock.lock: wakes all whose time has come, in the order of their times,
+ * and of those of one time in that of their turns. */
 static int fire(struct weft_runtime *rt) {
     uint64_t now = weft_clock_read(&rt->clock);
     uint64_t next;
-    int count = 0;
+    int total = 0;
     while ((next = weft_timers_next(rt)) <= now) {
-        for (unsigned i = 0; i < rt->processor_count; i++) {
-            struct weft_processor *p = &rt->processors[i];
-            struct weft_timer_node *node;
-            do {
-                weft_lock_acquire(&p->timer_lock);
-                node = weft_timer_heap_pop(&p->timers, next);
-                weft_lock_release(&p->timer_lock);
-                if (node != NULL) {
-                    weft_unpark_behind_all(
-                        rt, weft_container_of(node, struct weft_task, timer));
-                    count++;
-                }
-            } while (node != NULL);
+        uint32_t count = take(rt, next);
+        sort(rt->clock.due, count);
+        for (uint32_t i = 0; i < count; i++) {
+            weft_unpark_behind_all(rt, rt->clock.due[i].task);
         }
+        total += (int)count;
     }
-    return count;
+    return total;
 }
 
 WEFT_TEXT int weft_timers_due(struct weft_runtime *rt, uint64_t real) {
@@ -169,13 +247,14 @@ WEFT_TEXT int weft_timers_due(struct weft_runtime *rt, uint64_t real) {
 WEFT_TEXT void weft_clock_hold(void) {
     /* Relaxed: who holds it runs, or was woken by one who holds it, so nobody
      * jumps before the next lock. */
-    atomic_fetch_add_explicit(&holds, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&weft_clock_holds, 1, memory_order_relaxed);
 }
 
 WEFT_TEXT void weft_clock_release(void) {
     /* Release: pairs with the acquire in is_still(): whom the caller woke is in
      * a queue. */
-    if (atomic_fetch_sub_explicit(&holds, 1, memory_order_release) == 0) {
+    if (atomic_fetch_sub_explicit(&weft_clock_holds, 1, memory_order_release) ==
+        0) {
         weft_fatal(
             "weft_clock_release() without weft_clock_hold(); hold it first, "
             "on any thread");

@@ -8,7 +8,8 @@
  * it jumps to the next deadline, and who waits for that goes on. So a sleeper
  * wakes at its deadline exactly, never late, whatever the machine is doing, and
  * tasks of different deadlines run one after the other; those of one and the
- * same are made ready together, in no particular order. It starts at a day,
+ * same are made ready together, who began to wait first before the others. On
+ * one worker a test therefore goes the same way each time. It starts at a day,
  * 86,400 s.
  *
  * The rules:

@@ -12,7 +12,10 @@
 
 void weft_reader_init(struct weft_reader *reader, int fd, void *buffer,
                       size_t size) {
-    WEFT_CHECK_OP(size, >=, (size_t)2);
+    if (size < 2) {
+        weft_fatal("weft_reader_init: a buffer of %zu bytes; give it 2 or more",
+                   size);
+    }
     *reader = (struct weft_reader){.fd = fd, .buffer = buffer, .size = size};
 }
 

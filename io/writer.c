@@ -11,7 +11,9 @@
 
 void weft_writer_init(struct weft_writer *writer, int fd, void *buffer,
                       size_t size) {
-    WEFT_CHECK_OP(size, >=, (size_t)1);
+    if (size == 0) {
+        weft_fatal("weft_writer_init: a buffer of 0 bytes; give it 1 or more");
+    }
     *writer = (struct weft_writer){.fd = fd, .buffer = buffer, .size = size};
 }
 

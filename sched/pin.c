@@ -127,7 +127,8 @@ WEFT_TEXT void weft_unpin_thread(void) {
     struct weft_task *t = weft_worker_task(w);
     if (t->pins == 0) {
         weft_fatal(
-            "weft_unpin_thread() without weft_pin_thread() in task \"%s\"",
+            "weft_unpin_thread() without weft_pin_thread() in task \"%s\"; "
+            "unpin once for each pin, in the task that pinned",
             weft_task_name(t));
     }
     if (t->pins > 1) {

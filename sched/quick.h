@@ -223,12 +223,19 @@ static WEFT_ALWAYS_INLINE struct weft_task *weft_record_take_quickly(
     return weft_node_task(weft_batch_pop(&p->free_tasks));
 }
 
+/* Stops the program: the record of a task that was given back is no task's. */
+_Noreturn void weft_handle_is_gone(void);
+
 /* The other way: `t` has ended, and nobody has anything to do with it. `p` is
  * the caller's processor, or NULL. */
 static WEFT_ALWAYS_INLINE void weft_task_free(struct weft_runtime *rt,
                                               struct weft_processor *p,
                                               struct weft_task *t) {
-    weft_task_become(t, WEFT_TASK_DEAD, WEFT_TASK_IDLE);
+    if (WEFT_UNLIKELY(atomic_load_explicit(&t->state, memory_order_relaxed) !=
+                      WEFT_TASK_DEAD)) {
+        weft_handle_is_gone();
+    }
+    atomic_store_explicit(&t->state, WEFT_TASK_IDLE, memory_order_relaxed);
     atomic_store_explicit(&t->id, 0, memory_order_relaxed);
     if (WEFT_LIKELY(p != NULL && t->pooled &&
                     p->free_tasks.count < WEFT_TASK_CACHE)) {

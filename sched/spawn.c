@@ -195,6 +195,14 @@ WEFT_TEXT int weft_spawn(struct weft_task **out, void *(*fn)(void *), void *arg,
                  WEFT_JOIN_NOBODY, __builtin_return_address(0));
 }
 
+void weft_handle_is_gone(void) {
+    const struct weft_task *self = weft_self();
+    weft_fatal(
+        "weft_join or weft_detach: task \"%s\" uses a handle that is gone; the "
+        "task was joined or detached before, and either is done once",
+        self == NULL ? "?" : weft_task_name(self));
+}
+
 /* A task that has ended and is its caller's to free. */
 static WEFT_ALWAYS_INLINE void free_joined(struct weft_worker *w,
                                            struct weft_task *t) {
@@ -216,8 +224,7 @@ static WEFT_NOINLINE int wait_for_end(struct weft_task *self,
             memory_order_acquire) &&
         seen != WEFT_JOIN_DONE) {
         if (seen == WEFT_JOIN_DETACHED) {
-            weft_fatal("task \"%s\" joins a task that was detached",
-                       weft_task_name(self));
+            weft_handle_is_gone();
         }
         return -EBUSY;
     }
@@ -295,6 +302,9 @@ int weft_detach(struct weft_task *task) {
     if (seen == WEFT_JOIN_DONE) {
         free_joined(weft_enter(), task);
         return 0;
+    }
+    if (seen == WEFT_JOIN_DETACHED) {
+        weft_handle_is_gone();
     }
     return -EBUSY;
 }

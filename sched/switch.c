@@ -276,7 +276,7 @@ WEFT_TEXT void weft_task_begin(void *task) {
         if (weft_gate_is_closed(&t->gate)) {
             weft_fatal(
                 "task \"%s\" (id %llu) ended between weft_preempt_disable() "
-                "and weft_preempt_enable()",
+                "and weft_preempt_enable(); enable on each way out",
                 weft_task_name(t), (unsigned long long)weft_task_id(t));
         }
         t = succeed(w, t);
@@ -345,7 +345,7 @@ WEFT_TEXT void weft_preempt_enable(void) {
     if (!weft_gate_is_closed(&t->gate)) {
         weft_fatal(
             "weft_preempt_enable() without weft_preempt_disable() in "
-            "task \"%s\"",
+            "task \"%s\"; enable once for each disable",
             weft_task_name(t));
     }
     if (weft_gate_open(&t->gate)) {
@@ -369,7 +369,10 @@ static WEFT_NOINLINE WEFT_TEXT int park(struct weft_worker *w,
                                         unsigned how) {
     int result = 0;
     if (WEFT_UNLIKELY(w == NULL || weft_worker_task(w) == NULL)) {
-        weft_fatal("a call that waits (%s) was made outside a task", why);
+        weft_fatal(
+            "a call that waits (%s) was made outside a task; start one, by "
+            "weft_run() or weft_go()",
+            why);
     }
     struct weft_task *t = weft_worker_task(w);
     /* Relaxed: weft_cancel() sets it and then gives a token, which is taken
@@ -385,8 +388,8 @@ static WEFT_NOINLINE WEFT_TEXT int park(struct weft_worker *w,
         if (result == 0) {
             if (WEFT_UNLIKELY(weft_gate_is_closed(&t->gate))) {
                 weft_fatal(
-                    "task \"%s\" waits (%s) after "
-                    "weft_preempt_disable()",
+                    "task \"%s\" waits (%s) after weft_preempt_disable(); "
+                    "enable before what may wait, or lock a weft_mutex",
                     weft_task_name(t), why);
             }
             if ((how & FOR_AN_END) != 0) {

@@ -95,7 +95,9 @@ int weft_join(struct weft_task *task, void **result);
 int weft_join_until(struct weft_task *task, void **result, uint64_t deadline);
 
 /* Gives the handle up: the task's memory is used again when it ends. Returns 0,
- * or -EBUSY while somebody joins it. Context: any thread, does not switch. */
+ * or -EBUSY while somebody joins it. To join or detach what was joined or
+ * detached before stops the program, unless the handle is another task's by
+ * then. Context: any thread, does not switch. */
 int weft_detach(struct weft_task *task);
 
 /* Asks `task` to end: its present and later waits return -ECANCELED and

@@ -197,6 +197,34 @@ static void who_was_woken_may_free_it_at_once(void **state) {
     weft_test_run(freed, NULL);
 }
 
+static void signals_once(void *arg) {
+    weft_condition_signal(&c);
+}
+
+static void signals_all(void *arg) {
+    weft_condition_broadcast(&c);
+}
+
+static void signalled_from_outside(void *arg) {
+    struct weft_task *tasks[3];
+    order = 0;
+    for (uint32_t i = 0; i < 3; i++) {
+        tasks[i] = weft_test_spawn(waits_once, &forever);
+        weft_test_await_count(&c.waiters, i + 1);
+    }
+    weft_test_foreign(signals_once, NULL);
+    WEFT_CHECK_OP(weft_test_join(tasks[0]), ==, 100);
+    weft_test_await_count(&c.waiters, 2);
+    weft_test_foreign(signals_all, NULL);
+    for (int i = 1; i < 3; i++) {
+        WEFT_CHECK_OP(weft_test_join(tasks[i]), >, 100);
+    }
+}
+
+static void a_foreign_thread_may_signal(void **state) {
+    weft_test_run(signalled_from_outside, NULL);
+}
+
 static void waits_without_mutex(void *arg) {
     weft_condition_wait(&c, &m);
 }
@@ -214,6 +242,7 @@ int main(void) {
             a_wait_that_gives_up_holds_the_mutex_and_takes_no_signal),
         cmocka_unit_test(no_signal_is_lost_between_producers_and_consumers),
         cmocka_unit_test(who_was_woken_may_free_it_at_once),
+        cmocka_unit_test(a_foreign_thread_may_signal),
         cmocka_unit_test(waiting_without_the_mutex_stops_with_a_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

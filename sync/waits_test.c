@@ -17,6 +17,7 @@
 #include "weft/sync/condition.h"
 #include "weft/sync/event.h"
 #include "weft/sync/mutex.h"
+#include "weft/sync/once.h"
 #include "weft/sync/rwlock.h"
 #include "weft/sync/select.h"
 #include "weft/sync/semaphore.h"
@@ -31,6 +32,9 @@ static struct weft_wait_group group;
 static struct weft_event event;
 static struct weft_barrier barrier;
 static struct weft_channel *empty, *full;
+static struct weft_once once;
+static struct weft_event go_on; /* for the two below */
+static struct weft_task *runner, *ending;
 
 /* Each waits for something that does not come before it is let go, and leaves
  * everything as it was. */
@@ -105,6 +109,40 @@ static int selects(uint64_t deadline) {
     return which > 0 ? 0 : which;
 }
 
+static int is_run_by_another(void *arg) {
+    WEFT_CHECK(false);
+    return 0;
+}
+
+static int waits_for_first(uint64_t deadline) {
+    return weft_once_run_until(&once, is_run_by_another, NULL, deadline);
+}
+
+static int joins(uint64_t deadline) {
+    return weft_join_until(ending, NULL, deadline);
+}
+
+static int goes_on(void *arg) {
+    return weft_event_wait(&go_on);
+}
+
+static void *runs_once(void *arg) {
+    return (void *)(intptr_t)weft_once_run(&once, goes_on, NULL);
+}
+
+static void *ends(void *arg) {
+    return (void *)(intptr_t)goes_on(arg);
+}
+
+/* What the last two wait for. */
+static void start_others(void) {
+    once = (struct weft_once)WEFT_ONCE_INIT;
+    weft_event_reset(&go_on);
+    runner = weft_test_spawn(runs_once, NULL);
+    ending = weft_test_spawn(ends, NULL);
+    weft_test_await_count(&go_on.waiters, 2);
+}
+
 /* How they are let go, by the task that runs the test. */
 static struct weft_task *waiting;
 
@@ -155,17 +193,44 @@ static void takes(void) {
     WEFT_CHECK_OP(value, ==, 5);
 }
 
+static void end_both(void) {
+    weft_event_set(&go_on);
+    WEFT_CHECK_OP(weft_test_join(runner), ==, 0);
+    while (waiting != NULL && weft_task_state(waiting) != WEFT_TASK_DEAD) {
+        weft_yield();
+    }
+}
+
+static void is_done_once(void) {
+    end_both();
+    WEFT_CHECK_OP(weft_test_join(ending), ==, 0);
+    start_others();
+}
+
+static void ends_at_last(void) {
+    end_both();
+    start_others();
+}
+
 static const struct {
     int (*wait)(uint64_t deadline);
     void (*let_go)(void);
     bool cancellable;
 } all[] = {
-    {locks, unlock, false},       {reads, rwunlock, false},
-    {writes, rwunlock, false},    {waits_for_signal, signal_one, true},
-    {acquires, release, true},    {waits_for_group, is_done, true},
-    {waits_for_event, set, true}, {waits_for_others, comes_last, true},
-    {receives, gives, true},      {sends, takes, true},
-    {selects, gives, true},       {selects, takes, true},
+    {locks, unlock, false},
+    {reads, rwunlock, false},
+    {writes, rwunlock, false},
+    {waits_for_signal, signal_one, true},
+    {acquires, release, true},
+    {waits_for_group, is_done, true},
+    {waits_for_event, set, true},
+    {waits_for_others, comes_last, true},
+    {receives, gives, true},
+    {sends, takes, true},
+    {selects, gives, true},
+    {selects, takes, true},
+    {waits_for_first, is_done_once, true},
+    {joins, ends_at_last, true},
 };
 
 enum { WAITS = sizeof all / sizeof all[0] };
@@ -201,9 +266,13 @@ static void prepare(void) {
     WEFT_CHECK_OP(weft_channel_new(&empty, 0, sizeof value), ==, 0);
     WEFT_CHECK_OP(weft_channel_new(&full, 1, sizeof value), ==, 0);
     WEFT_CHECK_OP(weft_channel_send(full, &value), ==, 0);
+    start_others();
 }
 
 static void tidy(void) {
+    waiting = NULL;
+    end_both();
+    WEFT_CHECK_OP(weft_test_join(ending), ==, 0);
     weft_mutex_unlock(&mutex);
     weft_rwlock_write_unlock(&rwlock);
     weft_wait_group_done(&group);

@@ -12,9 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,6 +20,7 @@
 #include "tests/trial.h"
 #include "weft/base/check.h"
 #include "weft/io/address.h"
+#include "weft/io/transfers.h"
 #include "weft/weft.h"
 
 /* --- what makes something --------------------------------------------------
@@ -161,177 +160,16 @@ static void so_are_signals_names_and_programs(void **state) {
 /* --- what waits --------------------------------------------------------------
  */
 
-static char bytes[64];
-
-static ssize_t do_read(int fd, uint64_t deadline) {
-    return weft_read(fd, bytes, sizeof bytes, deadline);
-}
-
-static ssize_t do_readv(int fd, uint64_t deadline) {
-    struct iovec pieces[2] = {{bytes, 1}, {bytes + 1, 1}};
-    return weft_readv(fd, pieces, 2, deadline);
-}
-
-static ssize_t do_wait_readable(int fd, uint64_t deadline) {
-    return weft_wait_readable(fd, deadline);
-}
-
-static ssize_t do_recvmsg(int fd, uint64_t deadline) {
-    struct iovec piece = {bytes, 1};
-    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
-    return weft_recvmsg(fd, &message, 0, deadline);
-}
-
-static ssize_t do_recv_fds(int fd, uint64_t deadline) {
-    int came;
-    int count = 1;
-    return weft_recv_fds(fd, bytes, 1, &came, &count, deadline);
-}
-
-static ssize_t do_recvfrom(int fd, uint64_t deadline) {
-    struct sockaddr_storage from;
-    return weft_recvfrom(fd, bytes, 1, &from, deadline);
-}
-
-static ssize_t do_recvmmsg(int fd, uint64_t deadline) {
-    struct iovec piece = {bytes, 1};
-    struct mmsghdr messages[2] = {
-        {.msg_hdr = {.msg_iov = &piece, .msg_iovlen = 1}},
-        {.msg_hdr = {.msg_iov = &piece, .msg_iovlen = 1}},
-    };
-    return weft_recvmmsg(fd, messages, 2, deadline);
-}
-
-static ssize_t do_reader_read(int fd, uint64_t deadline) {
-    struct weft_reader reader;
-    char piece[8];
-    weft_reader_init(&reader, fd, bytes, sizeof bytes);
-    return weft_reader_read(&reader, piece, sizeof piece, deadline);
-}
-
-static ssize_t do_reader_exact(int fd, uint64_t deadline) {
-    struct weft_reader reader;
-    char piece[8];
-    weft_reader_init(&reader, fd, bytes, sizeof bytes);
-    return weft_reader_exact(&reader, piece, sizeof piece, deadline);
-}
-
-static ssize_t do_reader_until(int fd, uint64_t deadline) {
-    struct weft_reader reader;
-    char *piece;
-    weft_reader_init(&reader, fd, bytes, sizeof bytes);
-    return weft_reader_until(&reader, ';', &piece, deadline);
-}
-
-static ssize_t do_reader_line(int fd, uint64_t deadline) {
-    struct weft_reader reader;
-    char *line;
-    weft_reader_init(&reader, fd, bytes, sizeof bytes);
-    return weft_reader_line(&reader, &line, deadline);
-}
-
-static ssize_t do_write(int fd, uint64_t deadline) {
-    return weft_write(fd, bytes, sizeof bytes, deadline);
-}
-
-static ssize_t do_write_some(int fd, uint64_t deadline) {
-    return weft_write_some(fd, bytes, sizeof bytes, deadline);
-}
-
-static ssize_t do_writev(int fd, uint64_t deadline) {
-    struct iovec pieces[2] = {{bytes, 1}, {bytes + 1, 1}};
-    return weft_writev(fd, pieces, 2, deadline);
-}
-
-static ssize_t do_sendmsg(int fd, uint64_t deadline) {
-    struct iovec piece = {bytes, 1};
-    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
-    return weft_sendmsg(fd, &message, 0, deadline);
-}
-
-static ssize_t do_send_fds(int fd, uint64_t deadline) {
-    return weft_send_fds(fd, bytes, 1, &fd, 1, deadline);
-}
-
-static ssize_t do_sendto(int fd, uint64_t deadline) {
-    return weft_sendto(fd, bytes, 1, NULL, deadline);
-}
-
-static ssize_t do_sendmmsg(int fd, uint64_t deadline) {
-    struct iovec piece = {bytes, 1};
-    struct mmsghdr messages[2] = {
-        {.msg_hdr = {.msg_iov = &piece, .msg_iovlen = 1}},
-        {.msg_hdr = {.msg_iov = &piece, .msg_iovlen = 1}},
-    };
-    return weft_sendmmsg(fd, messages, 2, deadline);
-}
-
-static ssize_t do_sendfile(int fd, uint64_t deadline) {
-    off_t offset = 0;
-    int file = memfd_create("bytes", MFD_CLOEXEC);
-    WEFT_CHECK_OP(file, >=, 0);
-    WEFT_CHECK_OP(ftruncate(file, 100), ==, 0);
-    ssize_t n = weft_sendfile(fd, file, &offset, 100, deadline);
-    close(file);
-    return n;
-}
-
-static ssize_t do_writer_flush(int fd, uint64_t deadline) {
-    struct weft_writer writer;
-    weft_writer_init(&writer, fd, bytes, sizeof bytes);
-    WEFT_CHECK_OP(weft_writer_write(&writer, "x", 1, NULL, deadline), ==, 1);
-    return weft_writer_flush(&writer, deadline);
-}
-
-static ssize_t do_writer_write(int fd, uint64_t deadline) {
-    struct weft_writer writer;
-    char many[100] = "";
-    weft_writer_init(&writer, fd, bytes, sizeof bytes);
-    return weft_writer_write(&writer, many, sizeof many, NULL, deadline);
-}
-
-static const struct {
-    const char *name;
-    ssize_t (*wait)(int fd, uint64_t deadline);
-    int type;   /* of the sockets */
-    bool sends; /* so they are filled before */
-} all[] = {
-    {"read", do_read, SOCK_STREAM, false},
-    {"readv", do_readv, SOCK_STREAM, false},
-    {"wait_readable", do_wait_readable, SOCK_STREAM, false},
-    {"recvmsg", do_recvmsg, SOCK_STREAM, false},
-    {"recv_fds", do_recv_fds, SOCK_STREAM, false},
-    {"recvfrom", do_recvfrom, SOCK_DGRAM, false},
-    {"recvmmsg", do_recvmmsg, SOCK_DGRAM, false},
-    {"reader_read", do_reader_read, SOCK_STREAM, false},
-    {"reader_exact", do_reader_exact, SOCK_STREAM, false},
-    {"reader_until", do_reader_until, SOCK_STREAM, false},
-    {"reader_line", do_reader_line, SOCK_STREAM, false},
-    {"write", do_write, SOCK_STREAM, true},
-    {"write_some", do_write_some, SOCK_STREAM, true},
-    {"writev", do_writev, SOCK_STREAM, true},
-    {"sendmsg", do_sendmsg, SOCK_STREAM, true},
-    {"send_fds", do_send_fds, SOCK_STREAM, true},
-    {"sendto", do_sendto, SOCK_DGRAM, true},
-    {"sendmmsg", do_sendmmsg, SOCK_DGRAM, true},
-    {"sendfile", do_sendfile, SOCK_STREAM, true},
-    {"writer_flush", do_writer_flush, SOCK_STREAM, true},
-    {"writer_write", do_writer_write, SOCK_STREAM, true},
-};
-
-enum { ALL = sizeof all / sizeof all[0] };
-
-static int which; /* of them */
-
+static int which; /* of the transfers */
 static int wait_in_vain(void) {
+    const struct io_transfer *transfer = &io_transfers[which];
     int ends[2];
-    int error = weft_socketpair(all[which].type, ends);
+    int error = weft_socketpair(transfer->type, ends);
     if (error != 0) {
         return error;
     }
-    while (all[which].sends && weft_write_some(ends[0], bytes, 64, 0) > 0) {
-    }
-    ssize_t n = all[which].wait(ends[0], weft_now() + WEFT_US);
+    io_transfer_prepare(transfer, ends);
+    ssize_t n = transfer->call(ends[0], weft_now() + WEFT_US);
     WEFT_CHECK_OP(n, <, (ssize_t)0);
     both_ended(0, ends);
     return n == -ETIMEDOUT ? 0 : (int)n;
@@ -387,8 +225,8 @@ static int await_a_signal(void) {
 
 static void who_waits_needs_a_timer(void **state) {
     (void)state;
-    for (which = 0; which < ALL; which++) {
-        trial_of(all[which].name, wait_in_vain, TRIAL_MUST);
+    for (which = 0; which < io_transfer_count; which++) {
+        trial_of(io_transfers[which].name, wait_in_vain, TRIAL_MUST);
     }
     trial_of("accept", accept_nobody, TRIAL_MUST);
     trial_of("full backlog", connect_in_vain, TRIAL_MUST);
@@ -401,10 +239,10 @@ static void who_waits_needs_a_timer(void **state) {
 static int move_bytes(void) {
     int ends[2];
     int error = weft_socketpair(SOCK_STREAM, ends);
-    for (int i = 0; error == 0 && i < ALL; i++) {
-        if (all[i].type == SOCK_STREAM && all[i].sends) {
-            ssize_t n = all[i].wait(ends[0], 0);
-            WEFT_CHECK_OP(n, >=, (ssize_t)0);
+    for (int i = 0; error == 0 && i < io_transfer_count; i++) {
+        const struct io_transfer *transfer = &io_transfers[i];
+        if (transfer->type == SOCK_STREAM && transfer->sends) {
+            WEFT_CHECK_OP(transfer->call(ends[0], 0), >=, (ssize_t)0);
         }
     }
     return error == 0 ? both_ended(0, ends) : error;
@@ -412,6 +250,7 @@ static int move_bytes(void) {
 
 static int use_a_file(void) {
     char path[64];
+    char bytes[4];
     snprintf(path, sizeof path, "/tmp/weft-memory-%d", (int)getpid());
     int fd = weft_file_open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
     WEFT_CHECK_OP(fd, >=, 0);

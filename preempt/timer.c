@@ -15,9 +15,22 @@
  * has a tick that begins after it. A kicker that finds KICKED set may not save
  * itself step 2: only a read-modify-write is ordered before d, and with it 1.
  *
- * Tried and dropped: a timerfd (a descriptor, and as late as this at the
- * median); POSIX timers on CPU time, which tick at 250 Hz whatever is asked; a
- * condition variable, whose lock a signal handler cannot take. */
+ * A sleep that may be put off is one in read(2) of a timerfd, since the time of
+ * a futex is fixed when the sleep begins. SLEEPING has ELASTIC beside it then,
+ * and who would wake the thread has the timerfd go off at once:
+ *
+ *     who puts it off                   kicker
+ *     1. timerfd: later                 1. word |= KICKED
+ *     2. KICKED or STOP in the word?    2. timerfd: at once
+ *        timerfd: at once
+ *
+ * The kernel does the two settings one after the other. Is the kicker's the
+ * first, the other one's 2 sees its bit.
+ *
+ * Tried and dropped: a timerfd for all sleeps (a system call more for each, and
+ * as late as this at the median); POSIX timers on CPU time, which tick at 250
+ * Hz whatever is asked; a condition variable, whose lock a signal handler
+ * cannot take. */
 #include "weft/preempt/timer.h"
 
 #include <errno.h>
@@ -26,12 +39,16 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "weft/base/check.h"
 #include "weft/base/futex.h"
 #include "weft/base/slice.h"
+#include "weft/base/syscall.h"
 
-enum { KICKED = 1, SLEEPING = 2, STOP = 4 };
+enum { KICKED = 1, SLEEPING = 2, STOP = 4, ELASTIC = 8 };
 
 #define SHORT_SLICE (100 * WEFT_US)
 
@@ -45,6 +62,33 @@ static uint32_t sleep_until(struct weft_timer *timer, uint64_t until) {
         SLEEPING;
     while (word == SLEEPING && until > weft_clock_now() &&
            weft_futex_wait(&timer->word, SLEEPING, until) != -ETIMEDOUT) {
+        word = atomic_load_explicit(&timer->word, memory_order_relaxed);
+    }
+    /* Acquire: pairs with the releases in weft_timer_kick() and _stop(). */
+    return atomic_fetch_and_explicit(&timer->word, STOP, memory_order_acquire);
+}
+
+/* Has the timerfd go off at `when`. */
+WEFT_TEXT static void set_alarm(struct weft_timer *timer, uint64_t when) {
+    struct itimerspec spec = {.it_value = weft_ns_timespec(when)};
+    weft_syscall(SYS_timerfd_settime, timer->fd, TFD_TIMER_ABSTIME, (long)&spec,
+                 0, 0, 0);
+}
+
+/* The same as sleep_until(), but it can be put off. */
+static uint32_t sleep_elastic(struct weft_timer *timer, uint64_t until) {
+    set_alarm(timer, until);
+    uint32_t word = atomic_fetch_or_explicit(&timer->word, SLEEPING | ELASTIC,
+                                             memory_order_relaxed) |
+                    SLEEPING | ELASTIC;
+    while (word == (SLEEPING | ELASTIC)) {
+        uint64_t times;
+        long n = weft_syscall(SYS_read, timer->fd, (long)&times, sizeof times,
+                              0, 0, 0);
+        if (n == (long)sizeof times) {
+            break;
+        }
+        WEFT_CHECK_OP(n, ==, -EINTR);
         word = atomic_load_explicit(&timer->word, memory_order_relaxed);
     }
     /* Acquire: pairs with the releases in weft_timer_kick() and _stop(). */
@@ -67,9 +111,19 @@ static void *run(void *arg) {
             atomic_load_explicit(&timer->ticks, memory_order_relaxed);
         atomic_store_explicit(&timer->ticks, ticks + 1, memory_order_relaxed);
         uint64_t next = timer->config.tick(timer->config.arg, weft_clock_now());
-        word = sleep_until(timer, next);
+        word = timer->elastic ? sleep_elastic(timer, next)
+                              : sleep_until(timer, next);
+        timer->elastic = false;
     }
     return NULL;
+}
+
+/* Nobody sleeps in it. */
+static void close_fd(struct weft_timer *timer) {
+    if (timer->fd >= 0) {
+        close(timer->fd);
+        timer->fd = -1;
+    }
 }
 
 int weft_timer_start(struct weft_timer *timer,
@@ -77,7 +131,10 @@ int weft_timer_start(struct weft_timer *timer,
     if (config->tick == NULL) {
         return -EINVAL;
     }
-    *timer = (struct weft_timer){.config = *config};
+    *timer = (struct weft_timer){.config = *config, .fd = -1};
+    if (config->elastic) {
+        timer->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    }
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
@@ -85,6 +142,9 @@ int weft_timer_start(struct weft_timer *timer,
     int error = pthread_create(&timer->thread, NULL, run, timer);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     timer->started = error == 0;
+    if (error != 0) {
+        close_fd(timer);
+    }
     return -error;
 }
 
@@ -94,9 +154,15 @@ void weft_timer_stop(struct weft_timer *timer) {
     }
     WEFT_CHECK(!pthread_equal(pthread_self(), timer->thread));
     /* Release: pairs with the acquires in run() and sleep_until(). */
-    atomic_fetch_or_explicit(&timer->word, STOP, memory_order_release);
-    weft_futex_wake(&timer->word, 1);
+    uint32_t old =
+        atomic_fetch_or_explicit(&timer->word, STOP, memory_order_release);
+    if (old & ELASTIC) {
+        set_alarm(timer, 1);
+    } else {
+        weft_futex_wake(&timer->word, 1);
+    }
     pthread_join(timer->thread, NULL);
+    close_fd(timer);
     timer->started = false;
 }
 
@@ -107,6 +173,21 @@ WEFT_TEXT void weft_timer_kick(struct weft_timer *timer) {
         atomic_fetch_or_explicit(&timer->word, KICKED, memory_order_release);
     if (old == SLEEPING) { /* and nobody else has kicked it awake */
         weft_futex_wake(&timer->word, 1);
+    } else if (old == (SLEEPING | ELASTIC)) {
+        set_alarm(timer, 1);
+    }
+}
+
+bool weft_timer_stretch(struct weft_timer *timer) {
+    return timer->elastic = timer->fd >= 0;
+}
+
+WEFT_TEXT void weft_timer_put_off(struct weft_timer *timer, uint64_t until) {
+    set_alarm(timer, until);
+    /* Relaxed: the kernel's lock is the order, see above. */
+    if (atomic_load_explicit(&timer->word, memory_order_relaxed) &
+        (KICKED | STOP)) {
+        set_alarm(timer, 1);
     }
 }
 

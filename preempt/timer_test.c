@@ -20,7 +20,8 @@ struct record {
     _Atomic uint64_t ticks;
     _Atomic uint64_t seen; /* what the last tick saw in `told` */
     _Atomic uint64_t told;
-    uint64_t period; /* WEFT_FOREVER: only when kicked */
+    uint64_t period;            /* WEFT_FOREVER: only when kicked */
+    struct weft_timer *elastic; /* NULL: its sleeps are not */
     sigset_t blocked;
 };
 
@@ -31,7 +32,10 @@ static uint64_t tick(void *arg, uint64_t now) {
         &record->seen,
         atomic_load_explicit(&record->told, memory_order_relaxed),
         memory_order_relaxed);
-    /* Release: pairs with the acquire in wait_for_ticks(). */
+    if (record->elastic != NULL) {
+        assert_true(weft_timer_stretch(record->elastic));
+    }
+    /* Release: pairs with the acquire in ticks_of(). */
     atomic_fetch_add_explicit(&record->ticks, 1, memory_order_release);
     return weft_clock_after(now, record->period);
 }
@@ -49,7 +53,8 @@ static bool wait_for_ticks(struct record *record, uint64_t count) {
 }
 
 static void start(struct weft_timer *timer, struct record *record) {
-    struct weft_timer_config config = {.tick = tick, .arg = record};
+    struct weft_timer_config config = {
+        .tick = tick, .arg = record, .elastic = record->elastic != NULL};
     assert_int_equal(weft_timer_start(timer, &config), 0);
 }
 
@@ -140,27 +145,117 @@ static void *tell_and_kick(void *arg) {
                 sched_yield();
             }
         }
+        if (i % 32 == 0) {
+            usleep(20);
+        }
     }
     return NULL;
+}
+
+static void check_that_no_kick_is_lost(struct weft_timer *timer,
+                                       struct record *record) {
+    pthread_t kickers[2];
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(
+            pthread_create(&kickers[i], NULL, tell_and_kick, timer), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(kickers[i], NULL);
+    }
+    for (int i = 0; i < 50000 && atomic_load(&record->seen) < 2 * KICKS; i++) {
+        usleep(100);
+    }
+    assert_int_equal(atomic_load(&record->seen), 2 * KICKS);
 }
 
 static void no_kick_is_lost(void **state) {
     struct record record = {.period = WEFT_FOREVER};
     struct weft_timer timer;
-    pthread_t kickers[2];
     start(&timer, &record);
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(
-            pthread_create(&kickers[i], NULL, tell_and_kick, &timer), 0);
-    }
-    for (int i = 0; i < 2; i++) {
-        pthread_join(kickers[i], NULL);
-    }
-    for (int i = 0; i < 50000 && atomic_load(&record.seen) < 2 * KICKS; i++) {
-        usleep(100);
-    }
-    assert_int_equal(atomic_load(&record.seen), 2 * KICKS);
+    check_that_no_kick_is_lost(&timer, &record);
     weft_timer_stop(&timer);
+}
+
+#define HOUR (3600 * WEFT_S)
+
+static void an_elastic_sleep_lasts_until_what_was_said_last(void **state) {
+    struct weft_timer timer;
+    struct record record = {.period = HOUR, .elastic = &timer};
+    start(&timer, &record);
+    assert_true(wait_for_ticks(&record, 1));
+    /* Again and again: the first may come before the sleep has begun. */
+    for (int i = 0; i < 5000 && ticks_of(&record) == 1; i++) {
+        weft_timer_put_off(&timer, weft_clock_now() + WEFT_MS);
+        usleep(2000);
+    }
+    assert_true(ticks_of(&record) >= 2);
+    weft_timer_stop(&timer);
+}
+
+static void who_puts_a_sleep_off_wakes_nobody(void **state) {
+    bool in_time = false;
+    for (int i = 0; i < 20 && !in_time; i++) {
+        struct weft_timer timer;
+        struct record record = {.period = 50 * WEFT_MS, .elastic = &timer};
+        uint64_t before = weft_clock_now();
+        start(&timer, &record);
+        assert_true(wait_for_ticks(&record, 1));
+        usleep(1000); /* for it to fall asleep */
+        weft_timer_put_off(&timer, weft_clock_now() + HOUR);
+        in_time = weft_clock_now() < before + 50 * WEFT_MS;
+        usleep(100000);
+        /* It may have fallen asleep later than that after all. */
+        in_time = in_time && ticks_of(&record) == 1;
+        weft_timer_stop(&timer);
+    }
+    assert_true(in_time);
+}
+
+static void an_elastic_sleep_ends_with_a_kick_and_with_the_stop(void **state) {
+    struct weft_timer timer;
+    struct record record = {.period = HOUR, .elastic = &timer};
+    start(&timer, &record);
+    assert_true(wait_for_ticks(&record, 1));
+    usleep(2000);
+    weft_timer_kick(&timer);
+    assert_true(wait_for_ticks(&record, 2));
+    usleep(2000);
+    weft_timer_stop(&timer); /* the test would time out */
+}
+
+struct putter {
+    struct weft_timer *timer;
+    _Atomic bool stop;
+};
+
+static void *put_off(void *arg) {
+    struct putter *putter = arg;
+    while (!atomic_load_explicit(&putter->stop, memory_order_relaxed)) {
+        weft_timer_put_off(putter->timer, weft_clock_now() + HOUR);
+    }
+    return NULL;
+}
+
+static void no_kick_is_lost_on_who_is_put_off(void **state) {
+    struct weft_timer timer;
+    struct record record = {.period = HOUR, .elastic = &timer};
+    struct putter putter = {.timer = &timer};
+    pthread_t thread;
+    start(&timer, &record);
+    assert_int_equal(pthread_create(&thread, NULL, put_off, &putter), 0);
+    check_that_no_kick_is_lost(&timer, &record);
+    atomic_store_explicit(&putter.stop, true, memory_order_relaxed);
+    pthread_join(thread, NULL);
+    weft_timer_stop(&timer);
+}
+
+static void without_a_descriptor_no_sleep_is_elastic(void **state) {
+    struct weft_timer timer;
+    struct record record = {.period = WEFT_FOREVER};
+    start(&timer, &record);
+    assert_true(wait_for_ticks(&record, 1));
+    weft_timer_stop(&timer);
+    assert_false(weft_timer_stretch(&timer));
 }
 
 static struct weft_timer *kicked_by_handler;
@@ -215,6 +310,11 @@ int main(void) {
         cmocka_unit_test(no_kick_is_lost),
         cmocka_unit_test(a_signal_handler_may_kick),
         cmocka_unit_test(a_tick_may_kick_its_own_timer),
+        cmocka_unit_test(an_elastic_sleep_lasts_until_what_was_said_last),
+        cmocka_unit_test(who_puts_a_sleep_off_wakes_nobody),
+        cmocka_unit_test(an_elastic_sleep_ends_with_a_kick_and_with_the_stop),
+        cmocka_unit_test(no_kick_is_lost_on_who_is_put_off),
+        cmocka_unit_test(without_a_descriptor_no_sleep_is_elastic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

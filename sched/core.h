@@ -31,7 +31,8 @@
  *   pin.c      tasks that keep their thread while they wait
  *   nodes.c    memory nodes: processors, threads and memory of one
  *   watch.c    quanta, wake-up preemption, blocked workers
- *   monitor.c  forgotten polling and timers; alarms.c: hogs' own clocks
+ *   monitor.c  forgotten polling and timers (doze.c: or no tick at all);
+ *              alarms.c: hogs' own clocks
  *   timers.c   sleeping, deadlines; virtual_clock.c: a clock for tests
  *   spawn.c    birth, join, detach, cancel
  *   birth.c    records and stacks for tasks, and who keeps them
@@ -70,6 +71,7 @@
 #include "weft/sched/brood.h"
 #include "weft/sched/clock_inside.h"
 #include "weft/sched/dead.h"
+#include "weft/sched/doze.h"
 #include "weft/sched/park.h"
 #include "weft/sched/policy.h"
 #include "weft/sched/poller.h"
@@ -172,6 +174,7 @@ struct weft_processor {
     _Atomic uint64_t began;   /* owner writes: when, if it is a hog's; else 0 */
     _Atomic uint64_t protect; /* owner writes: ns that are the hog's own */
     _Atomic uint64_t asked_seq; /* monitor, alarm write: this slice is over */
+    _Atomic uint64_t polled_at; /* owner, monitor write: doze.c */
     _Atomic bool asked_spent;   /* and it was a whole quantum, or a hog's */
 
     /* Fixed. */
@@ -218,7 +221,7 @@ struct weft_processor {
     _Alignas(WEFT_CACHE_LINE) uint64_t seen_seq;
     uint64_t seen_at;  /* when its slice began, as far as is known */
     uint64_t seen_cpu; /* what its thread had used then, unless a hog's */
-    uint64_t asked_at; /* when the last request was made */
+    uint64_t asked_at, seen_polls; /* when the last request was made; doze.c */
 };
 
 /* Who sleeps: see the protocol in ready.c. */
@@ -268,6 +271,7 @@ struct weft_runtime {
     uint64_t picks_seen, picks_seen_at, last_poll; /* the monitor's */
     uint32_t idle_ticks, stray_at; /* its, too; the latter: who is next */
     struct weft_dead dead;
+    struct weft_doze doze;
 
     /* Any thread, atomic. */
     _Alignas(WEFT_CACHE_LINE) _Atomic uint32_t stopping; /* main has ended */

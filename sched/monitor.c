@@ -150,6 +150,7 @@ static uint64_t watch_all(struct weft_runtime *rt, struct weft_look *look) {
 uint64_t weft_monitor_tick(void *runtime, uint64_t now) {
     struct weft_runtime *rt = runtime;
     struct weft_look look = {.now = now, .tick = tick_length(rt)};
+    weft_doze_end(rt, now);
     do {
         uint64_t due = weft_timers_next(rt);
         uint64_t grace = weft_alarms_grace(rt, due);
@@ -167,6 +168,10 @@ uint64_t weft_monitor_tick(void *runtime, uint64_t now) {
             return asleep || look_again < next ? look_again : next;
         }
         rt->idle_ticks = 0;
+        uint64_t doze = weft_doze_begin(rt, &look);
+        if (doze != 0) {
+            return doze;
+        }
         if (look.waiting || look.calm ||
             !weft_policy_on(&rt->config, WEFT_POLICY_POLL)) {
             if (look.now >= rt->last_poll + look.tick) {

@@ -189,6 +189,9 @@ WEFT_TEXT void weft_processor_take(struct weft_worker *w,
     if (WEFT_UNLIKELY(w->held || w->node != p->node)) {
         weft_nodes_settle(w, p);
     }
+    if (atomic_load_explicit(&p->runtime->doze.on, memory_order_relaxed) != 0) {
+        weft_doze_note(p);
+    }
     /* Release: as in weft_processor_give(). */
     atomic_store_explicit(&p->worker, w, memory_order_release);
     atomic_store_explicit(&w->status, WEFT_WORKER_ACTIVE, memory_order_relaxed);

@@ -225,8 +225,10 @@ static int start(struct weft_runtime *rt, struct first *first) {
     /* Before there is anybody who might kick it. */
     error = weft_timer_start(
         &rt->monitor,
-        &(struct weft_timer_config){
-            .tick = weft_monitor_tick, .arg = rt, .name = "weft-monitor"});
+        &(struct weft_timer_config){.tick = weft_monitor_tick,
+                                    .arg = rt,
+                                    .name = "weft-monitor",
+                                    .elastic = true});
     if (error == 0) {
         error = weft_threads_start(rt);
     }

@@ -96,6 +96,9 @@ WEFT_TEXT void weft_ready_batch(void **tasks, int count) {
 WEFT_TEXT int weft_look_at_poller(struct weft_processor *p, void **tasks,
                                   int room) {
     weft_count(&p->polls);
+    if (atomic_load_explicit(&p->runtime->doze.on, memory_order_relaxed) != 0) {
+        weft_doze_put_off(p->runtime, p);
+    }
     int count = weft_poller_wait(&p->runtime->poller, 0, tasks, room);
     weft_ready_batch(tasks, count);
     return count;

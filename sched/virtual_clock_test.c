@@ -95,47 +95,6 @@ static void a_thousand_sleepers_wake_in_the_order_of_their_times(void **state) {
     run_on(4, many_sleep, NULL);
 }
 
-static int came;
-
-static void *wake_in_turn(void *deadline) {
-    int turn = came++;
-    WEFT_CHECK_OP(weft_sleep_until(*(uint64_t *)deadline), ==, 0);
-    WEFT_CHECK_OP(weft_now(), ==, *(uint64_t *)deadline);
-    order[atomic_fetch_add_explicit(&woken, 1, memory_order_relaxed)] =
-        (uint64_t)turn;
-    return NULL;
-}
-
-/* Some of them begin to wait hours after the others. */
-static void wake_together(void *arg) {
-    static struct weft_task *t[SLEEPERS];
-    uint64_t deadline = weft_now() + DAY;
-    (void)arg;
-    came = 0;
-    atomic_store_explicit(&woken, 0, memory_order_relaxed);
-    for (int i = 0; i < SLEEPERS; i++) {
-        t[i] = spawn(wake_in_turn, &deadline);
-        if (i % 300 == 299) {
-            sleep_exactly(HOUR);
-        }
-    }
-    for (int i = 0; i < SLEEPERS; i++) {
-        join(t[i]);
-    }
-    for (uint64_t i = 0; i < SLEEPERS; i++) {
-        WEFT_CHECK_OP(order[i], ==, i);
-    }
-}
-
-static void at_one_time_who_began_to_wait_first_wakes_first(void **state) {
-    const struct weft_config one = {
-        .workers = 1, .preempt = WEFT_PREEMPT_OFF, .clock = WEFT_CLOCK_VIRTUAL};
-    (void)state;
-    for (int i = 0; i < 5; i++) {
-        assert_int_equal(weft_run(&one, wake_together, NULL), 0);
-    }
-}
-
 static void *spin_a_little(void *arg) {
     uint64_t began = weft_now();
     struct timespec from, to;
@@ -470,7 +429,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_thousand_hours_pass_at_once),
         cmocka_unit_test(a_thousand_sleepers_wake_in_the_order_of_their_times),
-        cmocka_unit_test(at_one_time_who_began_to_wait_first_wakes_first),
         cmocka_unit_test(it_stands_while_a_task_runs),
         cmocka_unit_test(it_stands_while_a_thread_blocks),
         cmocka_unit_test(it_stands_while_somebody_holds_it),

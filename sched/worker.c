@@ -232,7 +232,10 @@ static bool poll_and_sleep(struct weft_worker *w) {
         uint64_t until = weft_timers_next(rt);
         weft_dead_round(&rt->dead);
         bool jumps = weft_clock_is_virtual(&rt->clock);
-        atomic_store_explicit(&rt->poll_until, until, memory_order_relaxed);
+        /* 0 would say that nobody sleeps here, and somebody may: until a
+         * deadline of 0 under a virtual clock, which was over before. */
+        atomic_store_explicit(&rt->poll_until, until != 0 ? until : 1,
+                              memory_order_relaxed);
         /* Pairs with the fences in weft_poller_nudge() and weft_wake(), and
          * with those before weft_clock_quieter(). */
         atomic_thread_fence(memory_order_seq_cst);

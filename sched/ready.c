@@ -228,20 +228,22 @@ static bool start_searcher(struct weft_runtime *rt) {
     return true;
 }
 
-/* There is no spare: a task that sleeps on its own thread gets a processor.
- * True when there was such a task: look again. */
+/* No spare: a task that sleeps on its own thread gets a processor. True: look
+ * again. Locked, so that a virtual clock sees it queued, or no idle one. */
 static bool resume_bound(struct weft_runtime *rt) {
+    weft_lock_acquire(&rt->idle.lock);
     struct weft_task *t = weft_pick_bound(rt);
-    if (t == NULL) {
-        return false;
-    }
-    struct weft_processor *p = weft_idle_pop(rt, t->bound->node);
-    if (p != NULL) {
-        weft_processor_give(p, t->bound, t);
-    } else {
+    struct weft_processor *p =
+        t == NULL ? NULL : idle_pop_locked(&rt->idle, t->bound->node);
+    if (t != NULL && p == NULL) {
         weft_put_back(rt, t);
     }
-    return true;
+    weft_lock_release(&rt->idle.lock);
+    if (p != NULL) {
+        weft_monitor_wake(rt);
+        weft_processor_give(p, t->bound, t);
+    }
+    return t != NULL;
 }
 
 /* Wakes a worker if one is idle and none searches. Call after the work is in

@@ -122,21 +122,22 @@ static bool look(struct weft_runtime *rt, uint64_t *slices) {
     return still;
 }
 
-/* Jumps to the next deadline if nobody has run since look(), and returns it;
- * WEFT_FOREVER when there is none, or it did not. */
-static uint64_t jump(struct weft_runtime *rt, uint64_t slices) {
-    uint64_t next = WEFT_FOREVER;
+/* Jumps to the next deadline, `*next`, WEFT_FOREVER when there is none. False:
+ * it did not, since somebody has run since look(). */
+static bool jump(struct weft_runtime *rt, uint64_t slices, uint64_t *next) {
+    *next = WEFT_FOREVER;
     weft_lock_acquire(&rt->clock.lock);
     weft_lock_acquire(&rt->idle.lock);
-    if (is_still(rt) && weft_count_slices(rt) == slices) {
-        next = weft_timers_next(rt);
-        if (next != WEFT_FOREVER && next > weft_clock_read(&rt->clock)) {
-            atomic_store_explicit(&rt->clock.now, next, memory_order_relaxed);
+    bool still = is_still(rt) && weft_count_slices(rt) == slices;
+    if (still) {
+        *next = weft_timers_next(rt);
+        if (*next != WEFT_FOREVER && *next > weft_clock_read(&rt->clock)) {
+            atomic_store_explicit(&rt->clock.now, *next, memory_order_relaxed);
         }
     }
     weft_lock_release(&rt->idle.lock);
     weft_lock_release(&rt->clock.lock);
-    return next;
+    return still;
 }
 
 WEFT_TEXT int weft_clock_wait(struct weft_runtime *rt, uint64_t *until,
@@ -146,7 +147,9 @@ WEFT_TEXT int weft_clock_wait(struct weft_runtime *rt, uint64_t *until,
         int count = weft_poller_waiting(&rt->poller) == 0
                         ? 0
                         : weft_poller_wait(&rt->poller, 0, tasks, max);
-        if (count > 0 || (*until = jump(rt, slices)) != WEFT_FOREVER) {
+        /* Who has run meanwhile may have kicked, and the kick ended in that
+         * look at the descriptors: so the caller comes again. */
+        if (count > 0 || !jump(rt, slices, until) || *until != WEFT_FOREVER) {
             return count;
         }
     }

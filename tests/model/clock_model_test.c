@@ -73,6 +73,18 @@ static void *await_an_answer(void *arg) {
     return sleep_until_end(arg);
 }
 
+static void *end(void *arg) {
+    ended[1]++;
+    return arg;
+}
+
+/* A thread without a processor, which does not hold the clock: it jumps before
+ * or after. */
+static void wake_the_other(void) {
+    world_be(2);
+    weft_unpark(&world.tasks[1]);
+}
+
 /* A thread without a processor. */
 static void give_the_answer(void) {
     world_be(2);
@@ -124,6 +136,17 @@ static void set_up_held(void) {
     world_hold(0, 0, world_task(0, await_an_answer, WEFT_JOIN_DETACHED));
 }
 
+/* One is woken while the descriptors are looked at, so that a kick ends there.
+ */
+static void set_up_woken(void) {
+    world_reset(1);
+    set_up_clock();
+    world_awaits_descriptors = true;
+    world_parked_task(1, end);
+    world_hold(0, 0, world_task(0, sleep_until_end, WEFT_JOIN_DETACHED));
+    weft_spare_push(&world.workers[1]);
+}
+
 static void check(void) {
     unsigned spares = world.workers[1].is_spare + world.workers[0].is_spare;
     WEFT_CHECK_OP(ended[0], ==, 1u);
@@ -156,6 +179,15 @@ static const struct model_scenario scenarios[] = {
         .name = "one runs",
         .set_up = set_up_two,
         .threads = {worker_0, worker_1},
+        .check = check,
+        .preemptions = 1,
+        .stale = 0,
+        .daemons = 3,
+    },
+    {
+        .name = "one is woken",
+        .set_up = set_up_woken,
+        .threads = {worker_0, worker_1, wake_the_other},
         .check = check,
         .preemptions = 1,
         .stale = 0,

@@ -73,11 +73,12 @@ int model_poller_wait(struct weft_poller *poller, uint64_t deadline,
     return 0;
 }
 
-/* Nobody waits for a descriptor. */
+bool world_awaits_descriptors;
+
 uint32_t model_poller_waiting(const struct weft_poller *poller);
 uint32_t model_poller_waiting(const struct weft_poller *poller) {
     (void)poller;
-    return 0;
+    return world_awaits_descriptors;
 }
 
 void weft_lock_wait(struct weft_lock *lock) {
@@ -139,6 +140,7 @@ void world_reset(unsigned processors) {
     memset(&world, 0, sizeof(world));
     memset(selves, 0, sizeof(selves));
     atomic_init(&kicked, 0);
+    world_awaits_descriptors = false;
     rt->processor_count = processors;
     rt->processors = world.processors;
     rt->config = (struct weft_config){

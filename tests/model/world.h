@@ -29,6 +29,10 @@ struct world {
 };
 extern struct world world;
 
+/* Does a task wait for a descriptor? For which nothing ever comes. After
+ * world_reset(), from set_up(). */
+extern bool world_awaits_descriptors;
+
 /* A runtime of so many processors, all idle, and all workers in existence, none
  * a spare yet. From set_up(). */
 void world_reset(unsigned processors);

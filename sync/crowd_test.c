@@ -18,10 +18,12 @@
 #include "weft/base/clock.h"
 #include "weft/base/compiler.h"
 #include "weft/sched/runtime.h"
+#include "weft/sync/barrier.h"
 #include "weft/sync/channel.h"
 #include "weft/sync/condition.h"
 #include "weft/sync/event.h"
 #include "weft/sync/mutex.h"
+#include "weft/sync/once.h"
 #include "weft/sync/rwlock.h"
 #include "weft/sync/scope.h"
 #include "weft/sync/select.h"
@@ -36,7 +38,10 @@
 #endif
 #endif
 
-static struct weft_event event;
+static struct weft_event event, done;
+static struct weft_once once;
+static struct weft_barrier barrier;
+static _Atomic uint64_t awakening;
 static struct weft_semaphore semaphore;
 static struct weft_wait_group group;
 static struct weft_mutex mutex;
@@ -47,18 +52,45 @@ static long inside; /* under the rwlock */
 static struct weft_channel *values, *never;
 
 /* How many have come to each place, and how many were cancelled in the last. */
-enum { EVENT, SEMAPHORE, GROUP, CONDITION, READ, WRITE, CHANNEL, SELECT };
-static _Atomic long come[SELECT + 1], cancelled;
+enum {
+    EVENT,
+    ONCE,
+    BARRIER,
+    SEMAPHORE,
+    GROUP,
+    CONDITION,
+    READ,
+    WRITE,
+    SLEEP,
+    CHANNEL,
+    SELECT,
+    PLACES
+};
+static _Atomic long come[PLACES], cancelled, ran, last;
 static _Atomic long sum;
 
 static void comes(int place) {
     atomic_fetch_add_explicit(&come[place], 1, memory_order_relaxed);
 }
 
+/* One of them, and the others wait for it. */
+static int runs_once(void *arg) {
+    (void)arg;
+    atomic_fetch_add_explicit(&ran, 1, memory_order_relaxed);
+    return weft_event_wait(&done);
+}
+
 static int goes_round(void *arg) {
     long value;
     comes(EVENT);
     WEFT_CHECK_OP(weft_event_wait(&event), ==, 0);
+    comes(ONCE);
+    WEFT_CHECK_OP(weft_once_run(&once, runs_once, NULL), ==, 0);
+    comes(BARRIER);
+    int place = weft_barrier_wait(&barrier);
+    WEFT_CHECK(place == 0 || place == WEFT_BARRIER_LAST);
+    atomic_fetch_add_explicit(&last, place == WEFT_BARRIER_LAST,
+                              memory_order_relaxed);
     comes(SEMAPHORE);
     WEFT_CHECK_OP(weft_semaphore_acquire(&semaphore), ==, 0);
     comes(GROUP);
@@ -80,6 +112,8 @@ static int goes_round(void *arg) {
     weft_rwlock_write_lock(&rwlock);
     inside++;
     weft_rwlock_write_unlock(&rwlock);
+    comes(SLEEP);
+    WEFT_CHECK_OP(weft_sleep_until(atomic_load(&awakening)), ==, 0);
     comes(CHANNEL);
     WEFT_CHECK_OP(weft_channel_recv(values, &value), ==, 0);
     atomic_fetch_add_explicit(&sum, value, memory_order_relaxed);
@@ -105,6 +139,7 @@ static void conduct(void *arg) {
     struct weft_scope scope;
     weft_scope_init(&scope);
     weft_wait_group_add(&group, 1);
+    weft_barrier_init(&barrier, CROWD);
     WEFT_CHECK_OP(weft_channel_new(&values, 0, sizeof(long)), ==, 0);
     WEFT_CHECK_OP(weft_channel_new(&never, 0, 0), ==, 0);
     for (long i = 0; i < CROWD; i++) {
@@ -112,7 +147,11 @@ static void conduct(void *arg) {
     }
     await_all(EVENT);
     weft_event_set(&event);
+    await_all(ONCE);
+    weft_event_set(&done);
     await_all(SEMAPHORE);
+    WEFT_CHECK_OP(atomic_load(&ran), ==, 1);
+    WEFT_CHECK_OP(atomic_load(&last), ==, 1);
     weft_semaphore_release(&semaphore, CROWD);
     await_all(GROUP);
     weft_wait_group_done(&group);
@@ -123,6 +162,8 @@ static void conduct(void *arg) {
     weft_mutex_unlock(&mutex);
     weft_condition_broadcast(&condition);
     await_all(READ);
+    /* Some before they come to it, most at once. */
+    atomic_store(&awakening, weft_now() + 50 * WEFT_MS);
     weft_rwlock_write_unlock(&rwlock);
     await_all(CHANNEL);
     weft_rwlock_read_lock(&rwlock);

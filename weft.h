@@ -10,13 +10,15 @@
  *   io/               stream sockets and what is adopted (io.h), datagrams,
  *                     messages with descriptors, pipes, sendfile, names,
  *                     signals, child processes, buffers, all with deadlines;
- *                     files
+ *                     files; addresses
  *   base/clock.h      WEFT_MS and its like, WEFT_FOREVER
  *   version.h         weft_version() */
 #ifndef WEFT_WEFT_H_
 #define WEFT_WEFT_H_
 
 #include "weft/base/clock.h"
+#include "weft/io/address.h"
+#include "weft/io/dial.h"
 #include "weft/io/file.h"
 #include "weft/io/io.h"
 #include "weft/io/message.h"

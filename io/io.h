@@ -17,7 +17,8 @@
  *     -ETIMEDOUT   the deadline has passed
  *     -ECANCELED   the task was cancelled
  *     -EBADF       not known to the runtime, or closed while the call waited
- *     -EPERM       it would have to wait, and the caller is no task
+ *     -EPERM       it would have to wait, and the caller is no task; or no
+ *                  runtime runs
  *     -ENOMEM      no memory for a timer
  * None returns -EINTR or -EAGAIN, and none raises SIGPIPE.
  *
@@ -46,8 +47,8 @@ extern "C" {
  * and, inherited by what it accepts, TCP_NODELAY; or a Unix one, whose file
  * must not be there before and is left when the socket is closed (unlink(2)).
  * `backlog` 0: as long as the kernel allows. Returns the descriptor, -EINVAL
- * for a bad address or backlog, -EADDRINUSE, -EACCES, -EMFILE and others of
- * socket(2), bind(2), listen(2). */
+ * for a bad address or backlog, -EPERM when no runtime runs, -EADDRINUSE,
+ * -EACCES, -EMFILE, -ENOMEM and others of socket(2), bind(2), listen(2). */
 int weft_listen(const char *address, int backlog);
 
 /* Waits for a connection on `fd` and returns its descriptor; the other side's
@@ -72,8 +73,8 @@ int weft_connect(const char *address, uint64_t deadline);
 /* Makes the descriptor `fd` known and non-blocking: for pipes, socket pairs,
  * terminals, inherited sockets. O_NONBLOCK belongs to the open file: who shares
  * it (a parent's terminal, a dup) gets it too. Returns 0, -EEXIST when it is
- * known already, -EPERM for a regular file or directory, -EBADF, -EMFILE,
- * -ENOMEM, -ENOSPC. */
+ * known already, -EPERM for a regular file or directory and when no runtime
+ * runs, -EBADF, -EMFILE, -ENOMEM, -ENOSPC. */
 int weft_open_fd(int fd);
 
 /* Reads up to `size` bytes, as soon as there are any. Returns their number, 0

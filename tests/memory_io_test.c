@@ -139,6 +139,18 @@ static int run_a_program(void) {
     return error;
 }
 
+static int dial(void) {
+    char service[16];
+    int listener = weft_listen("127.0.0.1:0", 0);
+    if (listener < 0) {
+        return listener;
+    }
+    snprintf(service, sizeof service, "%d", weft_local_port(listener));
+    int client = weft_dial("127.0.0.1", service, weft_now() + 100 * WEFT_S);
+    weft_close(listener);
+    return ended(client);
+}
+
 static void descriptors_are_refused_or_open(void **state) {
     (void)state;
     trial_of("listen", listen_there, TRIAL_MUST);
@@ -154,6 +166,7 @@ static void so_are_signals_names_and_programs(void **state) {
     (void)state;
     trial_of("signals_open", listen_to_signals, TRIAL_MUST);
     trial_of("resolve", resolve, TRIAL_MUST);
+    trial_of("dial", dial, TRIAL_MUST);
     trial_of("process", run_a_program, TRIAL_MUST);
 }
 

@@ -24,7 +24,7 @@ import sys
 
 
 # What programs include; it brings the rest.
-FACE = ("weft/weft.h", "weft/io/address.h")
+FACE = ("weft/weft.h",)
 
 # What can be taken from Bazel without the scheduler, and is documented too.
 PARTS = ("weft/preempt/alarm.h", "weft/preempt/gate.h",

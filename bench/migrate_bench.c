@@ -4,11 +4,14 @@
  *
  *     migrate_bench                           the first
  *     migrate_bench TASKS SECONDS [QUANTUM]   the second; in us, 50 if not
- * given
+ *                                             given
  *
  * The cost is the work that is missing, in comparison with one task that nobody
  * interrupts, divided by the interruptions. Both runs are as long in CPU time
- * of the process, so other load on the machine matters little. */
+ * of the process, so other load on the machine matters little. Shares are those
+ * of SECONDS that begin when each task has run once: until then it is not known
+ * that they only compute, and the monitor ends their slices, which it cannot do
+ * in time for all. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,14 +19,22 @@
 #include <time.h>
 
 #include "weft/base/clock.h"
+#include "weft/base/compiler.h"
 #include "weft/sched/runtime.h"
 #include "weft/sched/task.h"
 
 enum { MAX_TASKS = 1000000, COST_TASKS = 16 };
 
 static _Atomic bool time_is_up;
-static uint64_t work[MAX_TASKS];
 static struct weft_task *tasks[MAX_TASKS];
+static uint64_t shares[MAX_TASKS]; /* what each has done, in order of size */
+
+/* A line for each, or neighbours that run at once slow each other down: they
+ * did a third of the work, and unevenly. */
+static struct {
+    _Alignas(WEFT_CACHE_LINE) uint64_t done;
+    uint64_t before; /* when the measuring began */
+} work[MAX_TASKS];
 
 static struct run {
     bool migratable;
@@ -39,7 +50,7 @@ WEFT_MIGRATABLE __attribute__((noinline)) static void *spin(void *index) {
         for (int i = 0; i < 64; i++) {
             __asm__ volatile("");
         }
-        work[(uintptr_t)index] = ++n;
+        work[(uintptr_t)index].done = ++n;
     }
     return NULL;
 }
@@ -47,7 +58,7 @@ WEFT_MIGRATABLE __attribute__((noinline)) static void *spin(void *index) {
 static uint64_t work_done(void) {
     uint64_t sum = 0;
     for (unsigned i = 0; i < run.tasks; i++) {
-        sum += ((volatile uint64_t *)work)[i];
+        sum += *(volatile uint64_t *)&work[i].done;
     }
     return sum;
 }
@@ -72,15 +83,24 @@ static void run_tasks(void *arg) {
         }
     }
     weft_preempt_enable();
+    /* Light among others until they are known as hogs: it waits a round. */
     weft_sleep(100 * WEFT_MS);
+    weft_preempt_disable();
     weft_metrics_read(&run.before);
     done_at_start = work_done();
+    for (unsigned i = 0; i < run.tasks; i++) {
+        work[i].before = *(volatile uint64_t *)&work[i].done;
+    }
     double began = cpu_seconds();
-    weft_sleep(run.ns);
+    uint64_t end = weft_now() + run.ns;
+    weft_preempt_enable(); /* a preemption that fell due: it waits a round */
+    weft_sleep_until(end);
+    weft_preempt_disable();
     run.spent = cpu_seconds() - began;
     done_at_start = work_done() - done_at_start;
     weft_metrics_read(&run.after);
     atomic_store_explicit(&time_is_up, true, memory_order_relaxed);
+    weft_preempt_enable();
     for (unsigned i = 0; i < run.tasks; i++) {
         weft_join(tasks[i], NULL);
     }
@@ -89,10 +109,9 @@ static void run_tasks(void *arg) {
 /* Units of work per CPU second. */
 static double start(unsigned workers, uint64_t quantum, unsigned count,
                     bool migratable, uint64_t ns) {
-    struct weft_config config = {
-        .workers = workers, .quantum_ns = quantum, .min_slice_ns = quantum};
+    struct weft_config config = {.workers = workers, .quantum_ns = quantum};
     atomic_store_explicit(&time_is_up, false, memory_order_relaxed);
-    memset(work, 0, sizeof work);
+    memset(work, 0, count * sizeof work[0]);
     run.migratable = migratable;
     run.tasks = count;
     run.ns = ns;
@@ -129,15 +148,20 @@ static int compare(const void *a, const void *b) {
 
 static void spin_many(unsigned count, unsigned seconds, unsigned quantum) {
     start(2, quantum * WEFT_US, count, true, seconds * WEFT_S);
-    qsort(work, count, sizeof work[0], compare);
+    for (unsigned i = 0; i < count; i++) {
+        shares[i] = work[i].done - work[i].before;
+    }
+    qsort(shares, count, sizeof shares[0], compare);
     printf(
         "%u tasks, %u threads, %lu moved, %lu refused\n"
         "work of each: least %lu, 1%% %lu, median %lu, 99%% %lu, most %lu\n",
-        count, run.after.threads, (unsigned long)run.after.preempt_migrated,
-        (unsigned long)run.after.migrate_refused, (unsigned long)work[0],
-        (unsigned long)work[count / 100], (unsigned long)work[count / 2],
-        (unsigned long)work[count - 1 - count / 100],
-        (unsigned long)work[count - 1]);
+        count, run.after.threads,
+        (unsigned long)(run.after.preempt_migrated -
+                        run.before.preempt_migrated),
+        (unsigned long)run.after.migrate_refused, (unsigned long)shares[0],
+        (unsigned long)shares[count / 100], (unsigned long)shares[count / 2],
+        (unsigned long)shares[count - 1 - count / 100],
+        (unsigned long)shares[count - 1]);
 }
 
 int main(int argc, char **argv) {

@@ -11,6 +11,10 @@
  * - few: 3 tasks spin. The same.
  * - alone: 2 tasks spin, and nothing else is there. Signals.
  *
+ * NODES has no scene: with one memory node it does nothing. Two can be made
+ * believe (sched/nodes_test.c does), but the memory of both is as near then, so
+ * "on" would show what it costs and "off" nothing of what it is for.
+ *
  * Surprising: a sleeper's p99 over 1 ms with everything on, on a machine that
  * does nothing else; a policy whose "off" is better in its own line.
  *

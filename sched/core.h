@@ -37,8 +37,7 @@
  *   spawn.c    birth, join, detach, cancel
  *   birth.c    records and stacks for tasks, and who keeps them
  *   threads.c  making OS threads, ahead of need
- *   reserve.c  what happens at the cap on threads
- *   dead.c     when nothing can ever go on
+ *   reserve.c  the cap on threads; dead.c: when nothing can ever go on
  *   runtime.c  start and end
  *   metrics.c  seeing inside: counters, dumps */
 #ifndef WEFT_SCHED_CORE_H_
@@ -191,7 +190,8 @@ struct weft_processor {
     uint32_t let_by;      /* tasks that were let go before the hogs */
     uint64_t light_since; /* when the last hog's slice ended; see share.c */
     int64_t credit;       /* ns that light tasks may run before hogs */
-    uint64_t cpu_began;   /* CPU clock of its thread when a hog's slice began */
+    _Atomic uint64_t cpu_began; /* CPU clock when a hog's slice began */
+    uint64_t hog_used;    /* CPU time of the one that was just preempted */
     int64_t mean_slice;   /* ns of CPU of a hog at a time; see hogs.c */
     struct weft_batch free_tasks;     /* records, each with a stack reserved */
     uint64_t next_id, last_id;        /* ids that are its to give */
@@ -220,8 +220,9 @@ struct weft_processor {
     /* The monitor's: what it saw last. */
     _Alignas(WEFT_CACHE_LINE) uint64_t seen_seq;
     uint64_t seen_at;  /* when its slice began, as far as is known */
-    uint64_t seen_cpu; /* what its thread had used then, unless a hog's */
     uint64_t asked_at, seen_polls; /* when the last request was made; doze.c */
+    uint64_t seen_cpu; /* what its thread had used then, unless a hog's; or */
+    uint64_t looked_at, looked_cpu; /* when a hog was looked at, and the same */
 };
 
 /* Who sleeps: see the protocol in ready.c. */
@@ -479,7 +480,7 @@ int weft_keep_install(struct weft_runtime *rt);
 
 /* watch.c */
 struct weft_look {
-    uint64_t now, tick, quantum;
+    uint64_t now, tick, quantum, may; /* `may`: light tasks begin then */
     uint32_t shared; /* light tasks that nobody was asked to make room for */
     bool waiting;    /* set when a light task waits somewhere */
     bool hogs, calm; /* hogs wait or run; all tasks come and go by themselves */

@@ -60,7 +60,9 @@ WEFT_TEXT void weft_hogs_charge(struct weft_processor *p, struct weft_task *t) {
         t->owed = 0;
         return;
     }
-    uint64_t used = weft_hogs_clock() - p->cpu_began;
+    uint64_t used = weft_hogs_clock() -
+                    atomic_load_explicit(&p->cpu_began, memory_order_relaxed);
+    p->hog_used = used;
     int64_t ns = used < LONGEST ? (int64_t)used : LONGEST;
     int64_t longest = 2 * p->mean_slice + (int64_t)WEFT_US;
     p->mean_slice += ((ns < longest ? ns : longest) - p->mean_slice) / MEMORY;

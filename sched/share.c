@@ -6,7 +6,7 @@
  * that compute. But light tasks can be many; then they would leave the hogs
  * next to nothing. So their going first is paid for, processor by processor:
  *
- *   while a hog runs, the light tasks earn 1/EARN of the time
+ *   while a hog runs, the light tasks earn 1/EARN of the CPU time it gets
  *   while they run, they spend what they have earned
  *   credit left                    they take the place of a hog at once
  *   spent, and BURST beyond that   a hog is next (pick.c)
@@ -18,6 +18,10 @@
  * and the hogs keep EARN/(EARN + 1). Credit and debt are bounded, so the past
  * is soon forgotten, and no light task waits for more than EARN * DEBT_MAX
  * because of it.
+ *
+ * A hog's CPU time, since what others take of its slice (the client of a server
+ * on this machine, the monitor) is not its own; a slice that it ends itself is
+ * taken for whole.
  *
  * The idea is that of lag in EEVDF (Stoica and Abdel-Wahab, 1995) with two
  * classes in place of many tasks. Rejected: a hog for every 64th pick; how much
@@ -39,7 +43,7 @@
 #include "weft/sched/core.h"
 
 enum {
-    EARN = 4,
+    EARN = 5,
     CREDIT_MAX = 700 * 1000,      /* ns */
     DEBT_MAX = 700 * 1000,        /* ns */
     BURST = 350 * 1000,           /* ns */
@@ -68,7 +72,11 @@ WEFT_TEXT void weft_share_switch(struct weft_processor *p, bool hog,
                                  uint64_t now) {
     uint64_t began = atomic_load_explicit(&p->began, memory_order_relaxed);
     if (began != 0) {
-        add_credit(p, (int64_t)(now - began) / EARN);
+        uint64_t lasted = now - began;
+        uint64_t used = p->hog_used;
+        add_credit(
+            p, (int64_t)(used != 0 && used < lasted ? used : lasted) / EARN);
+        p->hog_used = 0;
     } else if (p->light_since != 0) {
         uint64_t spent = now - p->light_since;
         add_credit(p, spent < 2 * DEBT_MAX ? -(int64_t)spent : -2 * DEBT_MAX);
@@ -80,7 +88,8 @@ WEFT_TEXT void weft_share_switch(struct weft_processor *p, bool hog,
     }
     p->light_since = hog ? 0 : now;
     if (hog) {
-        p->cpu_began = weft_hogs_clock();
+        atomic_store_explicit(&p->cpu_began, weft_hogs_clock(),
+                              memory_order_relaxed);
     }
     bool owes = p->credit < 0 &&
                 weft_policy_on(&p->runtime->config, WEFT_POLICY_CLASSES);

@@ -19,6 +19,10 @@
  * it looks at the poller as often as it has nothing to run. Looking on at each
  * of a server's quick answers took a tenth of its CPU time.
  *
+ * A hog's thread has an alarm of its own (alarms.c): what that is set for is
+ * left to it for GRACE. To wake up, set a timer and signal another CPU costs
+ * the monitor 20 to 40 us in a virtual machine, and the hogs wait meanwhile.
+ *
  * A thread that sleeps in the kernel is not signalled (its call would return
  * EINTR): its processor is retaken (keep.c), whoever waits for it and
  * within two ticks, however much is left of the slice.
@@ -39,6 +43,8 @@ enum {
                            * waits, a hog even */
     STRAYS = 16,          /* looked at in one tick */
     MOVES = 8,            /* slices between looks at one that needs no help */
+    GRACE = 300 * 1000,   /* ns that an alarm may be late */
+    SOON = 100 * 1000,    /* ns between what is due and its alarm */
 };
 
 /* Does the thread sleep in the kernel? R: it runs or would like to. */
@@ -110,6 +116,35 @@ WEFT_TEXT uint64_t weft_light_may_come(struct weft_processor *p,
     return protect < quantum ? protect : quantum;
 }
 
+/* May its thread sleep in the kernel? Not if it computed for most of the time
+ * since the last look: that costs a tenth of what is_asleep() does. */
+static bool may_sleep(struct weft_processor *p, struct weft_worker *w,
+                      uint64_t now) {
+    if (is_hog(p)) {
+        uint64_t passed = now - p->looked_at;
+        uint64_t cpu = cpu_time(w);
+        uint64_t used = cpu - p->looked_cpu;
+        p->looked_at = now;
+        p->looked_cpu = cpu;
+        return used < passed - passed / 4;
+    }
+    return true;
+}
+
+/* How long the slice on `p` may last, if `allowed` by the rules: a hog's own
+ * alarm that is set for then has some time to go off. */
+static uint64_t with_grace(struct weft_processor *p, struct weft_worker *w,
+                           uint64_t allowed, uint64_t now) {
+    uint64_t rings = is_hog(p) ? weft_alarm_when(&w->thread.alarm) : 0;
+    uint64_t due = p->seen_at + allowed;
+    due = due > now ? due : now;
+    if (rings == 0 || rings > due + SOON || now > rings + GRACE) {
+        return allowed;
+    }
+    uint64_t end = rings + GRACE - p->seen_at;
+    return end > allowed ? end : allowed;
+}
+
 /* A slice that was not seen before? Notes when it began. True when there were
  * others in between. */
 static bool note_slice(struct weft_processor *p, struct weft_worker *w,
@@ -121,6 +156,9 @@ static bool note_slice(struct weft_processor *p, struct weft_worker *w,
         p->seen_seq = seq;
         p->seen_at = began != 0 && began < now ? began : now;
         p->seen_cpu = began != 0 ? 0 : cpu_time(w);
+        p->looked_at = p->seen_at;
+        p->looked_cpu =
+            atomic_load_explicit(&p->cpu_began, memory_order_relaxed);
     }
     return moves;
 }
@@ -138,22 +176,26 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
     uint64_t now = look->now;
     uint64_t later = now + look->tick;
     if (w == NULL) {
+        look->may = 0;
         return WEFT_FOREVER;
     }
     if (atomic_load_explicit(&w->processor, memory_order_relaxed) != p ||
         atomic_load_explicit(&w->task, memory_order_relaxed) == NULL) {
-        return earlier(later, now + BETWEEN);
+        look->may = 0;
+        return rt->alarms ? later : earlier(later, now + BETWEEN);
     }
     bool moves = note_slice(p, w, now);
     atomic_fetch_add_explicit(&rt->checks, 1, memory_order_relaxed);
     bool own = weft_own_light(p);
+    uint64_t may = weft_light_may_come(p, look->quantum);
+    look->may = earlier(
+        look->may, is_hog(p) ? p->seen_at + with_grace(p, w, may, now) : 0);
     bool light = own || look->shared > 0;
     look->calm &= moves && !is_hog(p);
-    uint64_t allowed =
-        light ? weft_light_may_come(p, look->quantum) : look->quantum;
+    uint64_t allowed = with_grace(p, w, light ? may : look->quantum, now);
     uint64_t age = now > p->seen_at ? now - p->seen_at : 0;
     look->waiting |= light;
-    if (moves && !look->hogs) {
+    if (moves && (!look->hogs || !is_hog(p))) {
         return later; /* nobody has overstayed of late */
     }
     if (!light && weft_global_length(&rt->hogs) == 0 &&
@@ -162,9 +204,12 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
     }
     bool asleep = false;
     if (age < allowed) {
-        asleep = age >= BLOCKED && rt->can_retake && is_asleep(w);
+        asleep = age >= BLOCKED && rt->can_retake && may_sleep(p, w, now) &&
+                 is_asleep(w);
         if (!asleep) {
-            uint64_t next = age < BLOCKED ? earlier(BLOCKED, allowed) : allowed;
+            uint64_t next = age < BLOCKED && !is_hog(p)
+                                ? earlier(BLOCKED, allowed)
+                                : allowed;
             return earlier(later, p->seen_at + next);
         }
     }

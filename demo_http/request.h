@@ -18,6 +18,7 @@
 #ifndef WEFT_DEMO_HTTP_REQUEST_H_
 #define WEFT_DEMO_HTTP_REQUEST_H_
 
+#include <llhttp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -68,6 +69,7 @@ struct http_request {
     struct http_chunked chunks;
     uint64_t body_left; /* of a body with a Content-Length */
     struct http_limits limits;
+    llhttp_t after_get; /* has read the request line of a GET */
 };
 
 /* How many bytes of store a request with these limits needs. */

@@ -224,11 +224,10 @@ static int start(struct weft_runtime *rt, struct first *first) {
     (void)weft_overflow_install(rt->stacks, describe, rt);
     /* Before there is anybody who might kick it. */
     error = weft_timer_start(
-        &rt->monitor,
-        &(struct weft_timer_config){.tick = weft_monitor_tick,
-                                    .arg = rt,
-                                    .name = "weft-monitor",
-                                    .elastic = true});
+        &rt->monitor, &(struct weft_timer_config){.tick = weft_monitor_tick,
+                                                  .arg = rt,
+                                                  .name = "weft-monitor",
+                                                  .elastic = true});
     if (error == 0) {
         error = weft_threads_start(rt);
     }

@@ -8,7 +8,10 @@
  * this thread for the one write, and taken out of the queue if the write raised
  * it. Rejected: SIG_IGN for the process, which is the program's to decide and
  * is inherited by what it executes; blocking it in all worker threads, which is
- * inherited too. */
+ * inherited too.
+ *
+ * O_NONBLOCK is the open file's, and another process that has it may take it
+ * off. A socket is told each time all the same, which costs nothing. */
 #include "weft/io/io.h"
 
 #include <fcntl.h>
@@ -68,7 +71,7 @@ static long try_write(const struct weft_descriptor *d, const void *data,
                       size_t size) {
     if (WEFT_LIKELY(d->kind <= WEFT_DESCRIPTOR_SOCKET)) {
         return weft_syscall(SYS_sendto, d->fd, (long)data, (long)size,
-                            MSG_NOSIGNAL, 0, 0);
+                            MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
     }
     if (d->kind == WEFT_DESCRIPTOR_PIPE) {
         struct iovec piece = {(void *)data, size};
@@ -85,8 +88,8 @@ static long try_writev(const struct weft_descriptor *d,
             .msg_iov = (struct iovec *)pieces,
             .msg_iovlen = (size_t)count,
         };
-        return weft_syscall(SYS_sendmsg, d->fd, (long)&message, MSG_NOSIGNAL, 0,
-                            0, 0);
+        return weft_syscall(SYS_sendmsg, d->fd, (long)&message,
+                            MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0, 0);
     }
     if (d->kind == WEFT_DESCRIPTOR_PIPE) {
         return write_pipe(d->fd, pieces, count);
@@ -99,8 +102,8 @@ static long try_writev(const struct weft_descriptor *d,
  * say -EAGAIN, where there is no room. */
 static long try_read(const struct weft_descriptor *d, void *data, size_t size) {
     if (WEFT_LIKELY(d->kind <= WEFT_DESCRIPTOR_SOCKET && size != 0)) {
-        return weft_syscall(SYS_recvfrom, d->fd, (long)data, (long)size, 0, 0,
-                            0);
+        return weft_syscall(SYS_recvfrom, d->fd, (long)data, (long)size,
+                            MSG_DONTWAIT, 0, 0);
     }
     return weft_syscall(SYS_read, d->fd, (long)data, (long)size, 0, 0, 0);
 }

@@ -74,6 +74,19 @@ IO_TEST(a_deadline_ends_a_read_and_spoils_nothing) {
     close_both(pair);
 }
 
+/* As a process may with which the socket is shared. */
+IO_TEST(a_socket_waits_no_more_in_the_kernel_when_made_to_block) {
+    static char block[4 << 20];
+    int pair[2];
+    char byte;
+    open_pair(pair);
+    EXPECT(fcntl(pair[0], F_SETFL, 0), 0);
+    EXPECT(weft_read(pair[0], &byte, 1, weft_now() + 2 * WEFT_MS), -ETIMEDOUT);
+    EXPECT(weft_write(pair[0], block, sizeof(block), weft_now() + 2 * WEFT_MS),
+           -ETIMEDOUT);
+    close_both(pair);
+}
+
 IO_TEST(a_deadline_ends_a_write) {
     int pair[2];
     static char block[4 << 20];
@@ -364,6 +377,8 @@ int main(void) {
         cmocka_unit_test(a_pipe_is_adopted_and_carries_bytes),
         cmocka_unit_test(what_cannot_wait_is_refused),
         cmocka_unit_test(a_deadline_ends_a_read_and_spoils_nothing),
+        cmocka_unit_test(
+            a_socket_waits_no_more_in_the_kernel_when_made_to_block),
         cmocka_unit_test(a_deadline_ends_a_write),
         cmocka_unit_test(a_cancelled_task_stops_waiting),
         cmocka_unit_test(closing_wakes_those_who_wait),

@@ -142,12 +142,14 @@ ssize_t weft_send_fds(int fd, const void *data, size_t size, const int *fds,
 /* Takes the descriptors out of `m`, at most `room`, which is what it had been
  * given room for; all are closed when some did not fit. */
 static bool take_fds(struct msghdr *m, int *fds, int *count) {
-    const struct cmsghdr *c = CMSG_FIRSTHDR(m);
-    if (c != NULL && c->cmsg_level == SOL_SOCKET &&
-        c->cmsg_type == SCM_RIGHTS) {
-        size_t bytes = c->cmsg_len - CMSG_LEN(0);
-        memcpy(fds, CMSG_DATA(c), bytes);
-        *count = (int)(bytes / sizeof(int));
+    /* Other things come before them, where the socket passes any along. */
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL;
+         c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+            size_t bytes = c->cmsg_len - CMSG_LEN(0);
+            memcpy(fds, CMSG_DATA(c), bytes);
+            *count = (int)(bytes / sizeof(int));
+        }
     }
     if ((m->msg_flags & MSG_CTRUNC) == 0) {
         return true;

@@ -129,6 +129,30 @@ IO_TEST(those_for_which_there_is_no_room_are_not_left_open) {
     close_both(ends);
 }
 
+/* The sender's credentials come first, and take some of the room. */
+IO_TEST(they_are_found_behind_what_else_is_passed_along) {
+    int pair[2], ends[2], came[MANY];
+    int one = 1;
+    char text[8];
+    EXPECT(weft_socketpair(SOCK_STREAM, pair), 0);
+    EXPECT(weft_pipe(ends), 0);
+    EXPECT(setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &one, sizeof one), 0);
+    int before = count_open();
+    for (int room = 0; room < MANY; room++) {
+        int count = room;
+        EXPECT(weft_send_fds(pair[0], "m", 1, ends, 2, soon()), 1);
+        ssize_t result = weft_recv_fds(pair[1], text, 8, came, &count, soon());
+        EXPECT(count, result == 1 ? 2 : 0);
+        WEFT_CHECK(result == 1 || (result == -EMSGSIZE && room < 16));
+        while (count > 0) {
+            EXPECT(close(came[--count]), 0);
+        }
+        EXPECT(count_open(), before);
+    }
+    close_both(pair);
+    close_both(ends);
+}
+
 IO_TEST(what_cannot_be_sent_is_an_error) {
     int pair[2], too_many[WEFT_FDS_MAX + 1] = {0};
     int closed = 100000;
@@ -285,6 +309,7 @@ int main(void) {
         cmocka_unit_test(without_descriptors_they_are_reads_and_writes),
         cmocka_unit_test(they_come_once_with_the_first_of_many_bytes),
         cmocka_unit_test(those_for_which_there_is_no_room_are_not_left_open),
+        cmocka_unit_test(they_are_found_behind_what_else_is_passed_along),
         cmocka_unit_test(what_cannot_be_sent_is_an_error),
         cmocka_unit_test(a_wait_for_a_message_can_be_cancelled_and_closed),
         cmocka_unit_test(a_message_tells_who_sent_it),

@@ -21,6 +21,14 @@ struct scheduling {
     uint64_t period;
 };
 
+WEFT_TEXT uint64_t weft_thread_slice_is(void) {
+    struct scheduling how = {0};
+#ifdef SYS_sched_getattr
+    (void)weft_syscall(SYS_sched_getattr, 0, (long)&how, sizeof(how), 0, 0, 0);
+#endif
+    return how.runtime;
+}
+
 WEFT_TEXT bool weft_thread_slice(uint64_t ns) {
 #if defined(SYS_sched_setattr) && defined(SYS_sched_getattr)
     struct scheduling how = {0};

@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "weft/base/slice.h"
 #include "weft/base/syscall.h"
 #include "weft/io/operation.h"
 #include "weft/sched/task.h"
@@ -66,7 +67,8 @@ static int copy_descriptors(struct start *s) {
     return 0;
 }
 
-/* Returns 0 or an errno value, with `s->id`. */
+/* Returns 0 or an errno value, with `s->id`. The child would inherit the slices
+ * of a thread that runs tasks, the shortest there are. */
 static int spawn(struct start *s) {
     posix_spawn_file_actions_t actions;
     const struct weft_process_options *options = s->options;
@@ -84,9 +86,12 @@ static int spawn(struct start *s) {
             posix_spawn_file_actions_addchdir_np(&actions, options->directory);
     }
     if (error == 0) {
+        uint64_t slice = weft_thread_slice_is();
+        weft_thread_slice(0);
         error = posix_spawnp(
             &s->id, s->words[0], &actions, NULL, s->words,
             options->environment != NULL ? options->environment : environ);
+        weft_thread_slice(slice);
     }
     posix_spawn_file_actions_destroy(&actions);
     return error;

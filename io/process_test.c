@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "weft/io/pipe.h"
@@ -149,6 +150,29 @@ static void *run_one(void *arg) {
     return (void *)(long)status;
 }
 
+/* The slice of a process, in ns; its first thread's. */
+static uint64_t slice_of(pid_t id) {
+    uint64_t how[7] = {0}; /* sched_setattr(2): the fourth is the slice */
+    EXPECT(syscall(SYS_sched_getattr, id, how, sizeof how, 0), 0);
+    return how[3];
+}
+
+/* Those of the thread that called weft_run(), not of one that runs tasks. */
+IO_TEST(it_has_the_slices_of_any_process) {
+    int ends[2];
+    EXPECT(weft_pipe(ends), 0);
+    int fds[3] = {ends[0], -1, -1};
+    struct weft_process_options options = {.fds = fds};
+    char *const words[] = {"cat", NULL};
+    pid_t id = 0;
+    int fd = weft_process_spawn(words, &options, &id);
+    WEFT_CHECK_OP(fd, >=, 0);
+    EXPECT(slice_of(id), slice_of(getpid()));
+    close_both(ends);
+    EXPECT(weft_process_wait(fd, NULL, soon()), 0);
+    EXPECT(weft_close(fd), 0);
+}
+
 IO_TEST(many_at_once_are_told_apart) {
     struct weft_task *tasks[20];
     for (long i = 0; i < 20; i++) {
@@ -166,6 +190,7 @@ int main(void) {
         cmocka_unit_test(what_it_says_and_hears_goes_through_pipes),
         cmocka_unit_test(what_cannot_be_is_an_error_and_leaves_nothing),
         cmocka_unit_test(without_a_runtime_there_are_none),
+        cmocka_unit_test(it_has_the_slices_of_any_process),
         cmocka_unit_test(many_at_once_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

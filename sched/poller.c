@@ -113,10 +113,14 @@ WEFT_TEXT enum weft_poller_kind weft_poller_kind(
     return poller->backend->kind;
 }
 
-WEFT_TEXT void weft_poller_fini(struct weft_poller *poller) {
+WEFT_TEXT void weft_poller_retire(struct weft_poller *poller) {
     struct weft_poller *self = poller;
     atomic_compare_exchange_strong_explicit(
         &current, &self, NULL, memory_order_relaxed, memory_order_relaxed);
+}
+
+WEFT_TEXT void weft_poller_fini(struct weft_poller *poller) {
+    weft_poller_retire(poller);
     poller->backend->fini(poller);
     for (unsigned i = 0; i < WEFT_POLLER_CHUNKS; i++) {
         struct weft_descriptor *chunk =
@@ -394,7 +398,9 @@ WEFT_TEXT static void add_again(struct weft_poller *poller, int fd,
     }
     state = atomic_load_explicit(&d->state, memory_order_relaxed);
     if (key_of(fd, state) == key) {
-        int error = poller->backend->add(poller, fd, key, d->kind);
+        /* Not asked again whether it can be polled, which may be refused. */
+        enum weft_descriptor_kind kind = WEFT_DESCRIPTOR_SOCKET;
+        int error = poller->backend->add(poller, fd, key, kind);
         WEFT_CHECK_OP(error, ==, 0);
     }
     weft_poller_leave(d, WEFT_USING);

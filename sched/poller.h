@@ -124,8 +124,9 @@ struct weft_poller_shard {
 struct weft_poller_backend;
 
 struct weft_poller {
-    /* Fixed after init. */
+    /* Fixed after init, but for the child of a fork(). */
     const struct weft_poller_backend *backend;
+    /* Fixed after init. */
     int fd;       /* the kernel's half: an epoll, an io_uring, a kqueue */
     int event_fd; /* epoll: what a kick writes to; io_uring: see there */
     void *own;    /* the backend's, or NULL */
@@ -157,6 +158,16 @@ enum weft_poller_kind weft_poller_choose(enum weft_poller_kind asked);
  * are still open stay open, but weft forgets them.
  * Context: any thread; does not block. */
 void weft_poller_fini(struct weft_poller *poller);
+
+/* It is nobody's any more, but stays: threads may still be inside. The next
+ * poller that is made becomes the current one. Context: any thread. */
+void weft_poller_retire(struct weft_poller *poller);
+
+/* In the child of a fork(): what the kernel holds for `poller` is the parent's,
+ * who would hear no more of a descriptor that the child takes out of it. From
+ * now on nobody asks the kernel: weft_poller_add() says -EPERM, no event comes,
+ * and a close just closes. Context: the child's only thread. */
+void weft_poller_forked(struct weft_poller *poller);
 
 /* The poller of the running scheduler, or NULL. Context: any thread. */
 struct weft_poller *weft_poller_current(void);

@@ -87,7 +87,8 @@ WEFT_TEXT static int wait_events(struct weft_poller *poller, uint64_t deadline,
         count = weft_syscall(SYS_epoll_pwait2, poller->fd, (long)events, room,
                              deadline == WEFT_FOREVER ? 0 : (long)&limit, 0, 0);
     }
-    if (WEFT_UNLIKELY(count == -ENOSYS)) {
+    /* -EPERM is a container's, whose filter is older than the call. */
+    if (WEFT_UNLIKELY(count == -ENOSYS || count == -EPERM)) {
         atomic_store_explicit(&poller->milliseconds_only, 1,
                               memory_order_relaxed);
         /* Rounded up: a deadline is never early. */

@@ -75,7 +75,6 @@ struct ring {
     const struct io_uring_cqe *answers; /* the kernel writes: see above */
     /* Fixed after init. */
     uint32_t sq_mask, cq_mask;
-    long process; /* the child of a fork shares the mappings, not the lock */
     void *map;
     size_t map_size, entries_size;
 };
@@ -117,7 +116,9 @@ WEFT_TEXT static uint32_t meaning_of(const struct io_uring_cqe *answer) {
 /* Takes answers that are there. */
 WEFT_TEXT static int take(struct ring *r, struct weft_poller_event *events,
                           int room) {
-    uint32_t head = atomic_load_explicit(r->cq_head, memory_order_relaxed);
+    /* Acquire: pairs with the release in take(), below: a tail that is older
+     * than the head of another thread would make a count of what is gone. */
+    uint32_t head = atomic_load_explicit(r->cq_head, memory_order_acquire);
     uint32_t count;
     do {
         /* Acquire: pairs with the kernel's release, after it wrote them. */
@@ -133,10 +134,11 @@ WEFT_TEXT static int take(struct ring *r, struct weft_poller_event *events,
             events[i].what = meaning_of(a);
         }
         /* Release: pairs with the kernel's acquire, before it writes there
-         * again. */
+         * again, and with the acquire in take(), above. Acquire on failure: as
+         * the first load. */
     } while (!atomic_compare_exchange_weak_explicit(
         r->cq_head, &head, head + count, memory_order_release,
-        memory_order_relaxed));
+        memory_order_acquire));
     return (int)count;
 }
 
@@ -194,9 +196,6 @@ WEFT_TEXT static int probe(struct weft_poller *poller, int fd) {
 WEFT_TEXT static int add(struct weft_poller *poller, int fd, uint64_t key,
                          enum weft_descriptor_kind kind) {
     struct ring *r = poller->own;
-    if (weft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0) != r->process) {
-        return -EPERM;
-    }
     int error = kind == WEFT_DESCRIPTOR_OTHER ? probe(poller, fd) : 0;
     if (error != 0) {
         return error;
@@ -298,7 +297,6 @@ static int init(struct weft_poller *poller) {
         return -ENOMEM;
     }
     poller->own = r;
-    r->process = weft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
     struct io_uring_params p = {
         .flags =
             IORING_SETUP_NO_SQARRAY | IORING_SETUP_CQSIZE | WEFT_URING_SETUP,

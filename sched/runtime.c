@@ -294,6 +294,10 @@ static void see_visitors_off(void) {
 /* The child of a fork() has one thread, and of the runtime nothing but its
  * memory: all calls are from outside there, with no runtime to be found. */
 static void after_fork_in_child(void) {
+    struct weft_poller *poller = weft_poller_current();
+    if (poller != NULL) {
+        weft_poller_forked(poller);
+    }
     weft_thread_forget();
     atomic_store_explicit(&current, NULL, memory_order_relaxed);
     atomic_store_explicit(&visitors, 0, memory_order_relaxed);
@@ -325,8 +329,9 @@ int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg) {
         if (clean && all) {
             weft_poller_fini(&rt->poller);
             free_runtime(rt);
-        } else if (error == 0) {
-            error = -EBUSY;
+        } else {
+            weft_poller_retire(&rt->poller);
+            error = error == 0 ? -EBUSY : error;
         }
     }
     /* Release: pairs with the acquire above, of the next runtime. */

@@ -80,7 +80,7 @@ static uint32_t vmas_allowed(void) {
 void weft_pages_init(struct weft_pages *pages, bool madvise,
                      uint32_t max_guards) {
     pages->madvise = madvise;
-    if (max_guards == 0 && !madvise) {
+    if (max_guards == 0) {
         max_guards = vmas_allowed() / 16 * 7;
     }
     pages->max_guards = max_guards;
@@ -125,8 +125,9 @@ int weft_pages_guard(struct weft_pages *pages, void *address, size_t size) {
     if (told_to_fail(pages)) {
         return -ENOMEM;
     }
-    if (pages->madvise) {
-        return madvise(address, size, MADV_GUARD_INSTALL) == 0 ? 0 : -ENOMEM;
+    /* Not where memory is locked (mlockall): there mprotect() has to do. */
+    if (pages->madvise && madvise(address, size, MADV_GUARD_INSTALL) == 0) {
+        return 0;
     }
     if (atomic_fetch_add_explicit(&pages->guards, 1, memory_order_relaxed) <
             pages->max_guards &&

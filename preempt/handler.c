@@ -118,11 +118,14 @@ WEFT_TEXT static bool in_application_text(uintptr_t pc) {
     return false;
 }
 
-/* A SIGURG that weft_signals_request() sent to this thread. */
+/* A SIGURG that weft_signals_request() sent to this thread. Where too many
+ * signals of this user wait (RLIMIT_SIGPENDING) it comes all the same, but does
+ * not tell from whom. */
 WEFT_TEXT static bool is_ours(struct weft_thread *thread,
                               const siginfo_t *info) {
-    if (thread == NULL || info->si_code != SI_TKILL ||
-        info->si_pid != state.pid) {
+    bool named = info->si_code == SI_TKILL && info->si_pid == state.pid;
+    bool nameless = info->si_code == SI_USER && info->si_pid == 0;
+    if (thread == NULL || (!named && !nameless)) {
         return false;
     }
     /* Acquire: pairs with the release in claim() of signals.c. */

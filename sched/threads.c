@@ -4,9 +4,10 @@
  *
  * Always true: rt->workers[0 .. worker_count) are set and never change; a
  * worker that others can see has set itself up. */
-#define _GNU_SOURCE /* names of threads */
+#define _GNU_SOURCE /* names of threads, dl_iterate_phdr() */
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -40,6 +41,7 @@ static void keep_counters(struct weft_worker *w) {
 /* A value under this key is a worker's thread that has not come to its end. */
 static pthread_key_t unfinished;
 static pthread_once_t unfinished_made = PTHREAD_ONCE_INIT;
+static bool unfinished_there; /* fixed once it is made: was there a key left? */
 
 static void ended_too_soon(void *worker) {
     struct weft_task *t = weft_worker_task(worker);
@@ -50,7 +52,14 @@ static void ended_too_soon(void *worker) {
 }
 
 static void make_unfinished(void) {
-    (void)pthread_key_create(&unfinished, ended_too_soon);
+    unfinished_there = pthread_key_create(&unfinished, ended_too_soon) == 0;
+}
+
+/* Where the program has used up all keys, nobody notices. */
+static void mark_unfinished(const struct weft_worker *w) {
+    if (unfinished_there) {
+        (void)pthread_setspecific(unfinished, w);
+    }
 }
 
 static void *thread_main(void *worker) {
@@ -73,14 +82,14 @@ static void *thread_main(void *worker) {
     weft_context_adopt(&w->native);
     /* May take memory, as the 32nd key of a thread. */
     pthread_once(&unfinished_made, make_unfinished);
-    pthread_setspecific(unfinished, w);
+    mark_unfinished(w);
     /* From here on it may be given a processor, and calls nothing of libc that
      * has a lock: an interrupted task might hold it, and wait for just this
      * processor. Release: pairs with the acquire in start_thread(). */
     atomic_store_explicit(&w->started, 1, memory_order_release);
     weft_futex_wake(&w->started, 1);
     weft_worker_main(w);
-    pthread_setspecific(unfinished, NULL);
+    mark_unfinished(NULL);
     weft_overflow_thread_fini();
     weft_thread_leave();
     keep_counters(w);
@@ -133,10 +142,33 @@ static struct weft_worker *new_worker(struct weft_runtime *rt, uint32_t index) {
     return w;
 }
 
+static int add_thread_locals(struct dl_phdr_info *info, size_t size,
+                             void *sum) {
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        if (info->dlpi_phdr[i].p_type == PT_TLS) {
+            *(size_t *)sum +=
+                info->dlpi_phdr[i].p_memsz + info->dlpi_phdr[i].p_align;
+        }
+    }
+    return 0; /* go on with the next object */
+}
+
+/* The C library puts a thread's thread-locals into its stack, and a program may
+ * have any number of them: room for those as well. Fixed before the first
+ * thread: an interrupted task may hold the loader's lock. */
+static size_t native_stack;
+
+static void find_native_stack(void) {
+    size_t thread_locals = 0;
+    dl_iterate_phdr(add_thread_locals, &thread_locals);
+    native_stack = NATIVE_STACK + thread_locals;
+}
+
 static int start_thread(struct weft_worker *w) {
     pthread_attr_t attr;
     pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, NATIVE_STACK);
+    pthread_attr_setstacksize(&attr, native_stack);
     int error = pthread_create(&w->pthread, &attr, thread_main, w);
     pthread_attr_destroy(&attr);
     if (error != 0) {
@@ -248,6 +280,7 @@ WEFT_TEXT void weft_threads_want(struct weft_runtime *rt) {
 
 /* Starts the thread that makes the others, and waits for the first of them. */
 int weft_threads_start(struct weft_runtime *rt) {
+    find_native_stack();
     int error = weft_timer_start(
         &rt->spawner,
         &(struct weft_timer_config){

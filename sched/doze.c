@@ -41,8 +41,8 @@ enum {
 };
 
 /* How long a processor may keep away from the poller. */
-static uint64_t wake_after(const struct weft_doze *doze) {
-    return doze->tick + doze->tick / 4;
+static uint64_t wake_after(uint64_t tick) {
+    return tick + tick / 4;
 }
 
 /* Has each processor that has a worker been at the poller since the last look?
@@ -79,12 +79,11 @@ uint64_t weft_doze_begin(struct weft_runtime *rt,
             atomic_store_explicit(&rt->processors[i].polled_at, look->now,
                                   memory_order_relaxed);
         }
-        doze->tick = look->tick;
+        atomic_store_explicit(&doze->tick, look->tick, memory_order_relaxed);
         atomic_store_explicit(&doze->put_off_at, look->now,
                               memory_order_relaxed);
-        /* Release: pairs with the acquire in weft_doze_put_off(): the tick. */
-        atomic_store_explicit(&doze->on, 1, memory_order_release);
-        return look->now + wake_after(doze);
+        atomic_store_explicit(&doze->on, 1, memory_order_relaxed);
+        return look->now + wake_after(look->tick);
     }
     return 0;
 }
@@ -95,11 +94,12 @@ void weft_doze_end(struct weft_runtime *rt, uint64_t now) {
         return;
     }
     atomic_store_explicit(&doze->on, 0, memory_order_relaxed);
+    uint64_t tick = atomic_load_explicit(&doze->tick, memory_order_relaxed);
     for (unsigned i = 0; i < rt->processor_count; i++) {
         struct weft_processor *p = &rt->processors[i];
         uint64_t polled =
             atomic_load_explicit(&p->polled_at, memory_order_relaxed);
-        if (now > polled + doze->tick) {
+        if (now > polled + tick) {
             /* As if this slice were the one after the last that was seen: what
              * came and went since then is no sign of calm. */
             p->seen_seq =
@@ -122,9 +122,9 @@ WEFT_TEXT void weft_doze_put_off(struct weft_runtime *rt,
     atomic_store_explicit(&p->polled_at, now, memory_order_relaxed);
     uint64_t last =
         atomic_load_explicit(&doze->put_off_at, memory_order_relaxed);
-    /* Acquire: pairs with the release in weft_doze_begin(). */
-    if (atomic_load_explicit(&doze->on, memory_order_acquire) == 0 ||
-        now < last + doze->tick / 2 ||
+    uint64_t tick = atomic_load_explicit(&doze->tick, memory_order_relaxed);
+    if (atomic_load_explicit(&doze->on, memory_order_relaxed) == 0 ||
+        now < last + tick / 2 ||
         !atomic_compare_exchange_strong_explicit(&doze->put_off_at, &last, now,
                                                  memory_order_relaxed,
                                                  memory_order_relaxed)) {
@@ -139,5 +139,5 @@ WEFT_TEXT void weft_doze_put_off(struct weft_runtime *rt,
             oldest = at;
         }
     }
-    weft_timer_put_off(&rt->monitor, oldest + wake_after(doze));
+    weft_timer_put_off(&rt->monitor, oldest + wake_after(tick));
 }

@@ -60,13 +60,14 @@ static inline void weft_gate_close(struct weft_gate *gate) {
  * note is cleared. Context: as weft_gate_close(). */
 static inline bool weft_gate_open(struct weft_gate *gate) {
     uint32_t closed = atomic_load_explicit(&gate->closed, memory_order_relaxed);
-    WEFT_CHECK_OP(closed, !=, 0U);
+    uint32_t left;
+    WEFT_CHECK(!__builtin_sub_overflow(closed, 1U, &left));
     /* Release: pairs with the acquire in weft_gate_is_closed(), so that another
      * thread that sees an open gate sees what was done behind it. */
-    atomic_store_explicit(&gate->closed, closed - 1, memory_order_release);
+    atomic_store_explicit(&gate->closed, left, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
-    if (WEFT_LIKELY(closed != 1 || !atomic_load_explicit(
-                                       &gate->pending, memory_order_relaxed))) {
+    if (WEFT_LIKELY(left != 0 || !atomic_load_explicit(&gate->pending,
+                                                       memory_order_relaxed))) {
         return false;
     }
     atomic_store_explicit(&gate->pending, 0, memory_order_relaxed);

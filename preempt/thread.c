@@ -17,19 +17,20 @@
 
 #define LEAVE_LIMIT (100 * WEFT_MS)
 
-static _Thread_local struct weft_thread *self_;
+/* Known to thread_quick.h's assembly by its name, and to nobody else. */
+__attribute__((used)) _Thread_local struct weft_thread *weft_thread_self_;
 
 /* The empty assembly keeps compilers from proving that two calls in a row give
  * the same answer. */
 WEFT_TEXT __attribute__((noinline)) struct weft_thread *weft_thread_self(void) {
     __asm__ volatile("" ::: "memory");
-    return self_;
+    return weft_thread_self_;
 }
 
 WEFT_TEXT static __attribute__((noinline)) void set_self(
     struct weft_thread *thread) {
     __asm__ volatile("" ::: "memory");
-    self_ = thread;
+    weft_thread_self_ = thread;
 }
 
 void weft_thread_enter(struct weft_thread *thread) {

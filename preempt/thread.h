@@ -4,7 +4,8 @@
  * This file holds the one thread-local variable of the runtime. Compilers keep
  * the address of a thread-local across calls, and a task may come back from a
  * call on another thread; so nobody but weft_thread_self() touches it, and that
- * is a function which is never inlined and returns the value, not an address.
+ * is a function which is never inlined and returns the value, not an address;
+ * and, where a call is too much, the assembly of thread_quick.h.
  *
  * A scheduler puts a struct weft_thread first into its own structure for a
  * worker thread and gets from one to the other by a cast. */

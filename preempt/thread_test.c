@@ -11,6 +11,9 @@
 
 #include <cmocka.h>
 
+#include "weft/arch/context.h"
+#include "weft/preempt/thread_quick.h"
+
 static void *ask_self(void *arg) {
     return weft_thread_self();
 }
@@ -28,6 +31,43 @@ static void a_thread_knows_itself_and_others_do_not(void **state) {
     assert_null(answer);
     weft_thread_leave();
     assert_null(weft_thread_self());
+}
+
+static struct weft_context flow, home[2];
+static struct weft_thread *asked[3];
+
+static void ask_on_two_threads(void *arg) {
+    asked[0] = weft_thread_self_quickly();
+    asked[1] = weft_thread_self_quickly();
+    weft_context_switch(&flow, &home[0]);
+    asked[2] = weft_thread_self_quickly();
+    weft_context_exit(&flow, &home[1]);
+}
+
+static void *go_on_with_flow(void *arg) {
+    weft_thread_enter(arg);
+    weft_context_adopt(&home[1]);
+    weft_context_switch(&home[1], &flow);
+    weft_thread_leave();
+    return NULL;
+}
+
+/* The compiler must not keep the answer, or where it stood, over a switch. */
+static void one_that_changes_threads_is_told_the_new_one(void **state) {
+    static _Alignas(16) char stack[256 * 1024];
+    struct weft_thread here, there;
+    pthread_t other;
+    weft_thread_enter(&here);
+    weft_context_adopt(&home[0]);
+    weft_context_init(&flow, stack, sizeof stack, ask_on_two_threads, NULL);
+    weft_context_switch(&home[0], &flow);
+    assert_int_equal(pthread_create(&other, NULL, go_on_with_flow, &there), 0);
+    pthread_join(other, NULL);
+    weft_context_fini(&flow);
+    weft_thread_leave();
+    assert_ptr_equal(asked[0], &here);
+    assert_ptr_equal(asked[1], &here);
+    assert_ptr_equal(asked[2], &there);
 }
 
 static void a_thread_enters_with_its_gate_closed(void **state) {
@@ -110,6 +150,7 @@ static void the_word_counts_no_note_twice(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thread_knows_itself_and_others_do_not),
+        cmocka_unit_test(one_that_changes_threads_is_told_the_new_one),
         cmocka_unit_test(a_thread_enters_with_its_gate_closed),
         cmocka_unit_test(leaving_does_not_wait_for_ever_for_a_swallowed_signal),
         cmocka_unit_test(a_note_is_taken_once),

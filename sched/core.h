@@ -61,7 +61,7 @@
 #include "weft/preempt/handover.h"
 #include "weft/preempt/migrate.h"
 #include "weft/preempt/signals.h"
-#include "weft/preempt/thread.h"
+#include "weft/preempt/thread_quick.h"
 #include "weft/preempt/timer.h"
 #include "weft/queue/global_queue.h"
 #include "weft/queue/local_queue.h"
@@ -191,8 +191,8 @@ struct weft_processor {
     uint64_t light_since; /* when the last hog's slice ended; see share.c */
     int64_t credit;       /* ns that light tasks may run before hogs */
     _Atomic uint64_t cpu_began; /* CPU clock when a hog's slice began */
-    uint64_t hog_used;    /* CPU time of the one that was just preempted */
-    int64_t mean_slice;   /* ns of CPU of a hog at a time; see hogs.c */
+    uint64_t hog_used;  /* CPU time of the one that was just preempted */
+    int64_t mean_slice; /* ns of CPU of a hog at a time; see hogs.c */
     struct weft_batch free_tasks;     /* records, each with a stack reserved */
     uint64_t next_id, last_id;        /* ids that are its to give */
     struct weft_processor *idle_next; /* under idle.lock */
@@ -219,7 +219,7 @@ struct weft_processor {
 
     /* The monitor's: what it saw last. */
     _Alignas(WEFT_CACHE_LINE) uint64_t seen_seq;
-    uint64_t seen_at;  /* when its slice began, as far as is known */
+    uint64_t seen_at; /* when its slice began, as far as is known */
     uint64_t asked_at, seen_polls; /* when the last request was made; doze.c */
     uint64_t seen_cpu; /* what its thread had used then, unless a hog's; or */
     uint64_t looked_at, looked_cpu; /* when a hog was looked at, and the same */
@@ -305,49 +305,7 @@ struct weft_runtime {
 struct weft_runtime *weft_runtime_borrow(struct weft_worker *w);
 void weft_runtime_return(struct weft_worker *w);
 
-/* --- inside the runtime --- */
-
-/* keep.c: the processor was taken while the caller was outside. */
-void weft_worker_regain(struct weft_worker *w);
-
-/* Closes the gate of the calling thread; NULL on one that is no worker. */
-static WEFT_ALWAYS_INLINE struct weft_worker *weft_enter(void) {
-    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
-    if (WEFT_UNLIKELY(w == NULL)) {
-        return NULL;
-    }
-    weft_gate_close(&w->thread.gate);
-    if (WEFT_UNLIKELY(atomic_load_explicit(&w->retake, memory_order_relaxed) !=
-                      WEFT_RETAKE_NONE)) {
-        weft_worker_regain(w);
-    }
-    return w;
-}
-
-/* keep.c: opens the gate; a preemption that fell due inside takes place now,
- * on this thread (way 2), so the caller's thread-locals stay good. */
-void weft_leave_slowly(struct weft_worker *w);
-
-static WEFT_ALWAYS_INLINE void weft_leave(struct weft_worker *w) {
-    if (WEFT_UNLIKELY(weft_gate_open(&w->thread.gate))) {
-        weft_leave_slowly(w);
-    }
-}
-
-/* Ends what weft_enter() and weft_runtime_borrow() have begun. */
-static inline void weft_leave_borrowed(struct weft_worker *w) {
-    if (WEFT_LIKELY(w != NULL)) {
-        weft_leave(w);
-    } else {
-        weft_runtime_return(NULL);
-    }
-}
-
-/* Is the caller, a worker or NULL, asked to give way, and outside? */
-static inline bool weft_asked_outside(struct weft_worker *w) {
-    return w != NULL && weft_thread_is_asked(&w->thread) &&
-           !weft_gate_is_closed(&w->thread.gate);
-}
+#include "weft/sched/inside.h"
 
 static inline struct weft_processor *weft_worker_processor(
     struct weft_worker *w) {

@@ -18,7 +18,7 @@ struct weft_doze {
     _Atomic uint32_t on;         /* the monitor dozes; it writes */
     _Atomic uint64_t put_off_at; /* when somebody did so last, or it fell asleep
                                   * by itself; any thread */
-    _Atomic uint64_t tick;       /* the monitor's, as it fell asleep; it writes */
+    _Atomic uint64_t tick; /* the monitor's, as it fell asleep; it writes */
     uint32_t unrest; /* the monitor's: ticks that it shall be calm before */
 };
 

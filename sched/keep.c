@@ -181,7 +181,7 @@ WEFT_TEXT void weft_leave_slowly(struct weft_worker *w) {
 /* A check that the compiler has put anywhere: the caller keeps its thread, and
  * its errno, since it knows of no call here. */
 WEFT_TEXT void weft_check_in_place(void) {
-    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    struct weft_worker *w = weft_worker_self();
     if (!weft_asked_outside(w)) {
         return;
     }

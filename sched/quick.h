@@ -152,6 +152,9 @@ static WEFT_ALWAYS_INLINE struct weft_task *weft_pick_quickly(
     } else if ((t = weft_node_task(weft_local_pop(&p->queue))) != NULL) {
         p->slot_streak = 0;
         weft_fetch_ahead(p);
+    } else if (weft_global_length(&rt->global) == 0 &&
+               (t = weft_slot_take(p)) != NULL) {
+        p->slot_streak = 0; /* nobody else was there */
     } else {
         return weft_pick(p);
     }
@@ -164,17 +167,16 @@ static WEFT_ALWAYS_INLINE bool weft_task_is_ordinary(
     return WEFT_LIKELY(!t->hog && t->priority == WEFT_PRIORITY_NORMAL);
 }
 
-/* As weft_ready(). */
-static WEFT_ALWAYS_INLINE void weft_ready_quickly(struct weft_runtime *rt,
-                                                  struct weft_worker *w,
+/* As weft_ready(), for a task that has waited; false: it was not done. */
+static WEFT_ALWAYS_INLINE bool weft_ready_quickly(struct weft_worker *w,
                                                   struct weft_task *t) {
-    struct weft_processor *p = w == NULL ? NULL : weft_worker_processor(w);
-    if (WEFT_LIKELY(p != NULL) && weft_task_is_ordinary(t) &&
-        atomic_load_explicit(&p->slot, memory_order_relaxed) == NULL) {
-        weft_slot_put(p, t);
-    } else {
-        weft_ready(rt, w, t);
+    struct weft_processor *p = weft_worker_processor(w);
+    if (WEFT_UNLIKELY(p == NULL || t->priority != WEFT_PRIORITY_NORMAL) ||
+        atomic_load_explicit(&p->slot, memory_order_relaxed) != NULL) {
+        return false;
     }
+    weft_slot_put(p, t);
+    return true;
 }
 
 /* As weft_ready_behind(), for a task that has run. */

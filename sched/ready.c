@@ -203,7 +203,7 @@ WEFT_TEXT void weft_processor_take(struct weft_worker *w,
 static bool start_searcher(struct weft_runtime *rt) {
     struct weft_processor *p = NULL;
     struct weft_worker *s = NULL;
-    struct weft_worker *self = (struct weft_worker *)weft_thread_self();
+    struct weft_worker *self = weft_worker_self();
     weft_lock_acquire(&rt->idle.lock);
     /* Both or none: who looks at the counts shall not see them come and go. */
     bool idle = rt->idle.first != NULL;
@@ -358,31 +358,31 @@ static WEFT_ALWAYS_INLINE bool give_token(struct weft_task *t) {
     }
 }
 
-/* The same, and makes it ready. `w` is the calling worker, inside, or NULL, and
- * `rt` is borrowed. */
-static WEFT_ALWAYS_INLINE void unpark(struct weft_runtime *rt,
-                                      struct weft_worker *w,
-                                      struct weft_task *t) {
-    if (give_token(t)) {
-        weft_ready_quickly(rt, w, t);
-    }
+/* Apart, so that its caller needs no frame. */
+static WEFT_NOINLINE WEFT_TEXT void ready_and_leave(struct weft_worker *w,
+                                                    struct weft_task *t) {
+    weft_ready(w->runtime, w, t);
+    weft_leave(w);
 }
 
 WEFT_TEXT void weft_unpark_and_leave(struct weft_task *t) {
-    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    struct weft_worker *w = weft_worker_self();
     if (WEFT_UNLIKELY(w == NULL)) {
         weft_unpark(t); /* there was nothing to enter */
-        return;
+    } else if (give_token(t) && !weft_ready_quickly(w, t)) {
+        ready_and_leave(w, t);
+    } else {
+        weft_leave(w);
     }
-    unpark(w->runtime, w, t);
-    weft_leave(w);
 }
 
 WEFT_TEXT void weft_unpark(struct weft_task *t) {
     struct weft_worker *w = weft_enter();
     struct weft_runtime *rt = weft_runtime_of(w);
-    if (WEFT_LIKELY(rt != NULL)) { /* else it has ended, the task with it */
-        unpark(rt, w, t);
+    /* Without a runtime it has ended, the task with it. */
+    if (WEFT_LIKELY(rt != NULL) && give_token(t) &&
+        (w == NULL || !weft_ready_quickly(w, t))) {
+        weft_ready(rt, w, t);
     }
     weft_leave_borrowed(w);
 }
@@ -392,15 +392,15 @@ WEFT_TEXT void weft_unpark(struct weft_task *t) {
  * runtime. */
 WEFT_TEXT void weft_unpark_behind_all(struct weft_runtime *rt,
                                       struct weft_task *t) {
-    unpark(rt, NULL, t);
+    if (give_token(t)) {
+        weft_ready(rt, NULL, t);
+    }
 }
 
 /* Sends for the frames that suspended tasks go on with: a wait's, and those of
  * a shallow function that waits. Each stack is on a page of its own, and to
  * find that is most of the time: a word of each is read, one read not waiting
- * for the other. (Rejected: prefetches alone: the switches waited all the
- * same.)
- */
+ * for the other. (Rejected: prefetches alone: the switches waited still.) */
 WEFT_TEXT static void fetch_frames(struct weft_task **tasks, int count) {
 #if !WEFT_CONTEXT_TOLD
     enum { LINES = 6 };

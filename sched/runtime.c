@@ -103,7 +103,7 @@ static void *run_first(void *first) {
 /* Who overflowed runs on this thread, or is leaving it. */
 static void describe(void *arg, const struct weft_stack *stack, char *buf,
                      size_t size) {
-    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    struct weft_worker *w = weft_worker_self();
     struct weft_task *t = w == NULL ? NULL : weft_worker_task(w);
     (void)arg;
     if (t == NULL || t->stack.slot != stack->slot) {
@@ -357,13 +357,22 @@ WEFT_TEXT void weft_runtime_return(struct weft_worker *w) {
     }
 }
 
+/* The processor was taken. Not part of its caller, which so needs no frame. */
+static WEFT_NOINLINE WEFT_TEXT struct weft_task *regain(struct weft_worker *w) {
+    weft_worker_regain(w);
+    return weft_worker_task(w);
+}
+
 WEFT_TEXT struct weft_task *weft_runtime_enter(void) {
-    struct weft_worker *w = weft_enter();
-    return w == NULL ? NULL : weft_worker_task(w);
+    struct weft_worker *w = weft_worker_self();
+    if (WEFT_UNLIKELY(w == NULL)) {
+        return NULL;
+    }
+    return WEFT_LIKELY(weft_enter_as(w)) ? weft_worker_task(w) : regain(w);
 }
 
 WEFT_TEXT void weft_runtime_leave(void) {
-    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    struct weft_worker *w = weft_worker_self();
     if (w != NULL) {
         weft_leave(w);
     }

@@ -356,7 +356,7 @@ bool weft_tasks_all_ended(struct weft_runtime *rt) {
 }
 
 struct weft_task *weft_self(void) {
-    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    struct weft_worker *w = weft_worker_self();
     return w == NULL ? NULL : weft_worker_task(w);
 }
 

@@ -31,7 +31,8 @@
  * switches instead of one, 3 to 5 ns of 20); putting the task into a queue
  * before the switch under a lock that the next one opens (a lock for each
  * yield). */
-/* Who switches here asks weft_thread_self() after it. */
+/* Who switches here calls others, too, if only weft_pick() or weft_fatal() on
+ * another path: to have a red zone a function must call nothing at all. */
 #define WEFT_RED_ZONE 0
 
 #include <errno.h>
@@ -58,10 +59,9 @@ static void park_commit(struct weft_worker *w, struct weft_task *t) {
 
 /* First thing after a switch, on whatever thread that is. */
 static WEFT_ALWAYS_INLINE struct weft_worker *finish(void) {
-    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    struct weft_worker *w = weft_worker_self();
     struct weft_task *t = w->left;
     enum weft_after after = w->after;
-    w->left = NULL;
     w->after = WEFT_AFTER_NOTHING;
     if (WEFT_LIKELY(after == WEFT_AFTER_YIELD)) {
         weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_RUNNABLE);
@@ -83,8 +83,8 @@ WEFT_TEXT struct weft_worker *weft_switch_finish(void) {
  * where `n` (which may be NULL) is what it is to run next, if it cannot be
  * switched to from here. */
 static WEFT_ALWAYS_INLINE struct weft_context *aim_at(struct weft_worker *w,
+                                                      struct weft_processor *p,
                                                       struct weft_task *n) {
-    struct weft_processor *p = weft_worker_processor(w);
     if (n == NULL || n->bound != NULL ||
         (WEFT_UNLIKELY(weft_task_is_fresh(n)) && !weft_task_equip(p, n))) {
         w->next = n;
@@ -117,27 +117,27 @@ WEFT_NOINLINE WEFT_TEXT static struct weft_worker *switch_keeping(
     weft_exceptions_take(w->own.exceptions, &exceptions);
     w->left = t;
     w->after = after;
+    struct weft_context *to = aim_at(w, weft_worker_processor(w), n);
     if ((t->keeps & WEFT_KEEPS_FP) != 0) {
-        weft_context_switch_fp(&t->context, aim_at(w, n));
+        weft_context_switch_fp(&t->context, to);
     } else {
-        weft_context_switch(&t->context, aim_at(w, n));
+        weft_context_switch(&t->context, to);
     }
     w = weft_switch_finish();
     weft_exceptions_put(w->own.exceptions, &exceptions);
     return w;
 }
 
-/* Leaves the running task for `n`. */
-static WEFT_ALWAYS_INLINE struct weft_worker *switch_to(struct weft_worker *w,
-                                                        struct weft_task *n,
-                                                        enum weft_after after) {
-    struct weft_task *t = weft_worker_task(w);
+/* Leaves `t`, which runs on `w` and `p`, for `n`. */
+static WEFT_ALWAYS_INLINE struct weft_worker *switch_to(
+    struct weft_worker *w, struct weft_processor *p, struct weft_task *t,
+    struct weft_task *n, enum weft_after after) {
     if (keeps_something(w, t)) {
         return switch_keeping(w, n, after);
     }
     w->left = t;
     w->after = after;
-    weft_context_switch(&t->context, aim_at(w, n));
+    weft_context_switch(&t->context, aim_at(w, p, n));
     return finish();
 }
 
@@ -150,18 +150,19 @@ static WEFT_NOINLINE WEFT_TEXT struct weft_task *pick_alone(
                : NULL;
 }
 
-/* Returns the worker that the task is on afterwards. */
+/* `t` runs on `w`. Returns the worker that it is on afterwards. */
 static WEFT_ALWAYS_INLINE struct weft_worker *yield_inside(
-    struct weft_worker *w) {
-    struct weft_task *n = weft_pick_quickly(weft_worker_processor(w));
+    struct weft_worker *w, struct weft_task *t) {
+    struct weft_processor *p = weft_worker_processor(w);
+    struct weft_task *n = weft_pick_quickly(p);
     if (WEFT_UNLIKELY(n == NULL) && (n = pick_alone(w)) == NULL) {
         return w;
     }
-    return switch_to(w, n, WEFT_AFTER_YIELD);
+    return switch_to(w, p, t, n, WEFT_AFTER_YIELD);
 }
 
 WEFT_TEXT struct weft_worker *weft_yield_inside(struct weft_worker *w) {
-    return yield_inside(w);
+    return yield_inside(w, weft_worker_task(w));
 }
 
 /* Yields to `n` (NULL: to the native loop) from within the signal handler. The
@@ -172,7 +173,7 @@ WEFT_TEXT struct weft_worker *weft_switch_from_handler(struct weft_worker *w,
     struct weft_task *t = weft_worker_task(w);
     uint8_t keeps = t->keeps;
     t->keeps = WEFT_KEEPS_FP;
-    w = switch_to(w, n, WEFT_AFTER_YIELD);
+    w = switch_to(w, weft_worker_processor(w), t, n, WEFT_AFTER_YIELD);
     t->keeps = keeps;
     return w;
 }
@@ -216,7 +217,7 @@ __attribute__((noreturn)) static WEFT_NOINLINE WEFT_TEXT void exit_to(
     w->dead_pooled = pooled;
     weft_context_inherit(&w->dying, dying);
     w->after = WEFT_AFTER_EXIT;
-    struct weft_context *to = aim_at(w, n);
+    struct weft_context *to = aim_at(w, weft_worker_processor(w), n);
     if (WEFT_UNLIKELY(keeps != 0)) {
         weft_context_exit_fp(&w->dying, to);
     }
@@ -310,13 +311,14 @@ WEFT_TEXT void weft_yield(void) {
     if (w == NULL) {
         return;
     }
-    weft_task_forgive(weft_worker_task(w)); /* it gives way by itself */
-    weft_leave(yield_inside(w));
+    struct weft_task *t = weft_worker_task(w);
+    weft_task_forgive(t); /* it gives way by itself */
+    weft_leave(yield_inside(w, t));
 }
 
 /* Somebody is asked: is it the caller? */
 WEFT_TEXT void weft_check_slowly(void) {
-    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    struct weft_worker *w = weft_worker_self();
     if (!weft_asked_outside(w)) {
         return;
     }
@@ -364,17 +366,16 @@ enum {
 };
 
 /* `w` is the calling worker, inside, or NULL; leaves. */
-static WEFT_NOINLINE WEFT_TEXT int park(struct weft_worker *w,
-                                        uint64_t deadline, const char *why,
-                                        unsigned how) {
+static WEFT_ALWAYS_INLINE int park(struct weft_worker *w, uint64_t deadline,
+                                   const char *why, unsigned how) {
     int result = 0;
-    if (WEFT_UNLIKELY(w == NULL || weft_worker_task(w) == NULL)) {
+    struct weft_task *t = w == NULL ? NULL : weft_worker_task(w);
+    if (WEFT_UNLIKELY(t == NULL)) {
         weft_fatal(
             "a call that waits (%s) was made outside a task; start one, by "
             "weft_run() or weft_go()",
             why);
     }
-    struct weft_task *t = weft_worker_task(w);
     /* Relaxed: weft_cancel() sets it and then gives a token, which is taken
      * with acquire; so a park that misses it here ends at once. */
     if ((how & CANCELLABLE) != 0 &&
@@ -392,12 +393,12 @@ static WEFT_NOINLINE WEFT_TEXT int park(struct weft_worker *w,
                     "enable before what may wait, or lock a weft_mutex",
                     weft_task_name(t), why);
             }
+            struct weft_processor *p = weft_worker_processor(w);
             if ((how & FOR_AN_END) != 0) {
-                weft_worker_processor(w)->newest_first = true;
+                p->newest_first = true;
             }
             atomic_store_explicit(&t->why, why, memory_order_relaxed);
-            w = switch_to(w, weft_pick_quickly(weft_worker_processor(w)),
-                          WEFT_AFTER_PARK);
+            w = switch_to(w, p, t, weft_pick_quickly(p), WEFT_AFTER_PARK);
             atomic_store_explicit(&t->why, NULL, memory_order_relaxed);
             if (deadline != WEFT_FOREVER && !weft_timer_disarm(t)) {
                 result = -ETIMEDOUT;
@@ -420,19 +421,27 @@ static WEFT_NOINLINE WEFT_TEXT int park(struct weft_worker *w,
     return result;
 }
 
-WEFT_TEXT int weft_park(uint64_t deadline, const char *why) {
-    return park(weft_enter(), deadline, why, CANCELLABLE);
+/* The rare kinds. */
+static WEFT_NOINLINE WEFT_TEXT int park_somehow(uint64_t deadline,
+                                                const char *why, unsigned how) {
+    return park(weft_worker_self(), deadline, why, how);
 }
 
 WEFT_TEXT int weft_park_and_leave(uint64_t deadline, const char *why) {
-    return park((struct weft_worker *)weft_thread_self(), deadline, why,
-                CANCELLABLE);
+    return park(weft_worker_self(), deadline, why, CANCELLABLE);
+}
+
+WEFT_TEXT int weft_park(uint64_t deadline, const char *why) {
+    (void)weft_enter();
+    return weft_park_and_leave(deadline, why);
 }
 
 WEFT_TEXT int weft_park_for_end(uint64_t deadline) {
-    return park(weft_enter(), deadline, "join", CANCELLABLE | FOR_AN_END);
+    (void)weft_enter();
+    return park_somehow(deadline, "join", CANCELLABLE | FOR_AN_END);
 }
 
 WEFT_TEXT int weft_park_uncancellable(uint64_t deadline, const char *why) {
-    return park(weft_enter(), deadline, why, 0);
+    (void)weft_enter();
+    return park_somehow(deadline, why, 0);
 }

@@ -93,7 +93,7 @@ WEFT_TEXT static int run_due(struct weft_runtime *rt, struct weft_processor *p,
 }
 
 WEFT_TEXT int weft_timers_run(struct weft_runtime *rt, uint64_t now) {
-    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    struct weft_worker *w = weft_worker_self();
     struct weft_processor *p = w == NULL ? NULL : weft_worker_processor(w);
     unsigned n = rt->processor_count;
     unsigned first = p == NULL ? 0 : (unsigned)(p - rt->processors);

@@ -118,15 +118,15 @@ static WEFT_ALWAYS_INLINE struct weft_channel_party *choose(
     return party_of(weft_waiters_choose(&ch->waiters));
 }
 
-static void join(struct weft_channel *ch, struct weft_channel_party *me) {
+static WEFT_ALWAYS_INLINE void join(struct weft_channel *ch, bool sender) {
     enum weft_channel_who mine =
-        me->sender ? WEFT_CHANNEL_SENDERS : WEFT_CHANNEL_RECEIVERS;
+        sender ? WEFT_CHANNEL_SENDERS : WEFT_CHANNEL_RECEIVERS;
     bool alone = weft_wait_list_first(&ch->waiters) == NULL;
     ch->who = alone || ch->who == mine ? mine : WEFT_CHANNEL_BOTH;
 }
 
 void weft_channel_join(struct weft_channel *ch, struct weft_channel_party *me) {
-    join(ch, me);
+    join(ch, me->sender);
 }
 
 /* Lets go of the lock, and grants `served` unless it is NULL. */
@@ -134,7 +134,7 @@ static int leave(struct weft_channel *ch, struct weft_channel_party *served,
                  int result) {
     weft_lock_release(&ch->waiters.lock);
     if (served != NULL) {
-        weft_waiter_grant_and_leave(&served->waiter, 0);
+        weft_waiters_grant_and_leave(&served->waiter, 0);
     } else {
         weft_runtime_leave();
     }
@@ -186,13 +186,15 @@ int weft_channel_serve(struct weft_channel *ch, struct weft_channel_party *me,
 }
 
 /* The lock is held and nothing can be done now. */
-static int wait(struct weft_channel *ch, struct weft_channel_party *me,
-                struct weft_task *task, uint64_t deadline) {
-    join(ch, me);
+static WEFT_ALWAYS_INLINE int wait(struct weft_channel *ch,
+                                   struct weft_channel_party *me, bool sender,
+                                   struct weft_task *task, uint64_t deadline) {
+    me->sender = sender;
+    join(ch, sender);
     weft_waiters_link(&ch->waiters, &me->waiter, task, ch->waiters.tail, NULL);
-    return weft_wait_list_leave_and_wait(
-        &ch->waiters, &me->waiter, deadline,
-        me->sender ? "channel send" : "channel recv");
+    return weft_waiters_leave_and_wait(
+        &ch->waiters, &me->waiter, task, deadline,
+        sender ? "channel send" : "channel recv");
 }
 
 static WEFT_ALWAYS_INLINE int send(struct weft_channel *ch, const void *value,
@@ -203,8 +205,7 @@ static WEFT_ALWAYS_INLINE int send(struct weft_channel *ch, const void *value,
     if (result == -EAGAIN && may_wait) {
         struct weft_channel_party me;
         me.from = value;
-        me.sender = true;
-        return wait(ch, &me, task, deadline);
+        return wait(ch, &me, true, task, deadline);
     }
     return leave(ch, served, result);
 }
@@ -217,8 +218,7 @@ static WEFT_ALWAYS_INLINE int recv(struct weft_channel *ch, void *value,
     if (result == -EAGAIN && may_wait) {
         struct weft_channel_party me;
         me.to = value;
-        me.sender = false;
-        return wait(ch, &me, task, deadline);
+        return wait(ch, &me, false, task, deadline);
     }
     return leave(ch, served, result);
 }

@@ -82,7 +82,7 @@ static bool change(struct weft_mutex *m, uint64_t *word, uint64_t next) {
 }
 
 /* Release: pairs with the acquire in change() and in weft_mutex_lock(), and
- * with those of a mutex that is handed over (granted() in wait_list.c). */
+ * with those of a mutex that is handed over (weft_waiter_is_granted()). */
 static bool let_go(struct weft_mutex *m, uint64_t *word, uint64_t next) {
     return atomic_compare_exchange_weak_explicit(
         &m->word, word, next, memory_order_release, memory_order_relaxed);

@@ -128,9 +128,7 @@ static WEFT_ALWAYS_INLINE struct weft_task *grant(struct weft_waiter *w,
     /* Read first: `w` is on a stack that the store below gives up. */
     struct weft_task *task = w->task;
     _Atomic uint32_t *claim = w->claim;
-    w->result = result;
-    /* Release: pairs with the acquire in granted(). */
-    atomic_store_explicit(&w->granted, 1, memory_order_release);
+    weft_waiter_set(w, result);
     if (WEFT_UNLIKELY(task == NULL)) {
         weft_futex_wake(&w->granted, 1);
         if (claim != NULL) {
@@ -172,11 +170,6 @@ void weft_wait_chain_grant_and_leave(struct weft_wait_chain *chain,
     weft_runtime_leave();
 }
 
-static bool granted(const struct weft_waiter *w) {
-    /* Acquire: pairs with the release in grant(). */
-    return atomic_load_explicit(&w->granted, memory_order_acquire) != 0;
-}
-
 /* One sleep of who waits: 0, for no reason perhaps, or why it shall wait no
  * longer. */
 static int sleep(struct weft_waiter *w, uint64_t deadline, const char *why,
@@ -189,7 +182,7 @@ static int sleep(struct weft_waiter *w, uint64_t deadline, const char *why,
 }
 
 int weft_waiter_await(struct weft_waiter *w, const char *why) {
-    while (!granted(w)) {
+    while (!weft_waiter_is_granted(w)) {
         (void)sleep(w, WEFT_FOREVER, why, weft_park_uncancellable);
     }
     return w->result;
@@ -213,7 +206,7 @@ static WEFT_ALWAYS_INLINE int wait(struct weft_wait_list *list,
                                    const char *why, int error,
                                    int (*park)(uint64_t, const char *)) {
     for (;; error = sleep(w, deadline, why, park)) {
-        if (granted(w)) {
+        if (weft_waiter_is_granted(w)) {
             return w->result;
         }
         if (error != 0) {
@@ -231,13 +224,11 @@ int weft_wait_list_wait(struct weft_wait_list *list, struct weft_waiter *w,
 int weft_wait_list_leave_and_wait(struct weft_wait_list *list,
                                   struct weft_waiter *w, uint64_t deadline,
                                   const char *why) {
-    int error = 0;
-    weft_lock_release(&list->lock);
-    if (WEFT_LIKELY(w->task != NULL)) {
-        error = weft_park_and_leave(deadline, why);
-    } else {
-        weft_runtime_leave();
-    }
+    return weft_waiters_leave_and_wait(list, w, w->task, deadline, why);
+}
+
+int weft_wait_list_wait_on(struct weft_wait_list *list, struct weft_waiter *w,
+                           uint64_t deadline, const char *why, int error) {
     return wait(list, w, deadline, why, error, weft_park);
 }
 

@@ -34,7 +34,6 @@ static WEFT_ALWAYS_INLINE void weft_waiters_link(struct weft_wait_list *list,
     w->prev = prev;
     w->next = next;
     w->queued = true;
-    w->result = 0;
     w->claim = NULL;
     atomic_store_explicit(&w->granted, 0, memory_order_relaxed);
     *(prev != NULL ? &prev->next : &list->head) = w;
@@ -52,17 +51,70 @@ static WEFT_ALWAYS_INLINE void weft_waiters_unlink(struct weft_wait_list *list,
     list->count--;
 }
 
-/* As weft_wait_list_choose(). */
+/* As weft_wait_list_choose(), but for a waiter that goes into no chain. */
 static WEFT_ALWAYS_INLINE struct weft_waiter *weft_waiters_choose(
     struct weft_wait_list *list) {
     struct weft_waiter *w = list->head;
-    if (WEFT_LIKELY(w == NULL || w->claim == NULL)) {
-        if (w != NULL) {
-            weft_waiters_unlink(list, w);
-        }
-        return w;
+    if (w == NULL || WEFT_UNLIKELY(w->claim != NULL)) {
+        return w == NULL ? NULL : weft_wait_list_choose(list);
     }
-    return weft_wait_list_choose(list);
+    struct weft_waiter *next = w->next;
+    list->head = next;
+    if (WEFT_LIKELY(next == NULL)) {
+        list->tail = NULL;
+    } else {
+        next->prev = NULL;
+    }
+    w->queued = false;
+    list->count--;
+    return w;
+}
+
+/* The wait of `w` is over: the last store to it. The caller wakes the task, or
+ * the thread, that it has read from it before. */
+static WEFT_ALWAYS_INLINE void weft_waiter_set(struct weft_waiter *w,
+                                               int result) {
+    w->result = result;
+    /* Release: pairs with the acquire in weft_waiter_is_granted(). */
+    atomic_store_explicit(&w->granted, 1, memory_order_release);
+}
+
+static WEFT_ALWAYS_INLINE bool weft_waiter_is_granted(
+    const struct weft_waiter *w) {
+    /* Acquire: pairs with the release in weft_waiter_set(). */
+    return atomic_load_explicit(&w->granted, memory_order_acquire) != 0;
+}
+
+/* As weft_waiter_grant_and_leave(). */
+static WEFT_ALWAYS_INLINE void weft_waiters_grant_and_leave(
+    struct weft_waiter *w, int result) {
+    struct weft_task *task = w->task;
+    if (WEFT_LIKELY(task != NULL)) {
+        weft_waiter_set(w, result);
+        weft_unpark_and_leave(task);
+    } else {
+        weft_waiter_grant_and_leave(w, result);
+    }
+}
+
+/* The rest of a wait whose first sleep has ended with `error`: wait_list.c. */
+int weft_wait_list_wait_on(struct weft_wait_list *list, struct weft_waiter *w,
+                           uint64_t deadline, const char *why, int error);
+
+/* As weft_wait_list_leave_and_wait(). `task` is w->task. */
+static WEFT_ALWAYS_INLINE int weft_waiters_leave_and_wait(
+    struct weft_wait_list *list, struct weft_waiter *w, struct weft_task *task,
+    uint64_t deadline, const char *why) {
+    int error = 0;
+    weft_lock_release(&list->lock);
+    if (WEFT_LIKELY(task != NULL)) {
+        error = weft_park_and_leave(deadline, why);
+    } else {
+        weft_runtime_leave();
+    }
+    return WEFT_LIKELY(weft_waiter_is_granted(w))
+               ? w->result
+               : weft_wait_list_wait_on(list, w, deadline, why, error);
 }
 
 #endif

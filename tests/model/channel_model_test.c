@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The channel and its wait list (sync/channel.c, wait_list.c) in the checker.
- * Each thread is a task; parking is a token and a futex, as weft_park() is to
- * its callers: it may return for no reason, or because of the deadline.
+ * Each thread is a task as tasks.h has them.
  *
  * Checked: every value that was sent arrives once, in its sender's order, with
  * what the sender wrote before; who gave up has sent or received nothing; who
@@ -18,70 +17,11 @@
 #include <cmocka.h>
 
 #include "model.h"
+#include "tasks.h"
 #include "weft/base/check.h"
-#include "weft/sched/park.h"
+#include "weft/base/clock.h"
+#include "weft/base/lock.h"
 #include "weft/sync/channel.h"
-
-struct weft_task {
-    _Atomic uint32_t token;
-};
-
-static struct weft_task tasks[MODEL_THREADS];
-
-struct weft_task *weft_self(void) {
-    return &tasks[model_self()];
-}
-
-static int park(uint64_t deadline) {
-    _Atomic uint32_t *token = &weft_self()->token;
-    while (atomic_exchange_explicit(token, 0, memory_order_acquire) == 0) {
-        if (model_futex_wait((const volatile void *)token, 0,
-                             deadline != WEFT_FOREVER) == -ETIMEDOUT) {
-            return -ETIMEDOUT;
-        }
-    }
-    return 0;
-}
-
-int weft_park(uint64_t deadline, const char *why) {
-    return park(deadline);
-}
-
-int weft_park_uncancellable(uint64_t deadline, const char *why) {
-    return park(deadline);
-}
-
-void weft_unpark(struct weft_task *task) {
-    /* Not an exchange: its result is not used, so clang would make it a store,
-     * which does not go on with the release of another that gave the token. */
-    atomic_fetch_or_explicit(&task->token, 1, memory_order_release);
-    model_futex_wake((const volatile void *)&task->token, 1);
-}
-
-int weft_park_and_leave(uint64_t deadline, const char *why) {
-    return park(deadline);
-}
-
-void weft_unpark_and_leave(struct weft_task *task) {
-    weft_unpark(task);
-}
-
-struct weft_task *weft_runtime_enter(void) {
-    return weft_self();
-}
-
-void weft_runtime_leave(void) {
-}
-
-void weft_lock_wait(struct weft_lock *lock) {
-    do {
-        model_await((const volatile uint32_t *)&lock->word, 0);
-    } while (!weft_lock_try(lock));
-}
-
-void weft_lock_wake(struct weft_lock *lock) {
-    (void)lock;
-}
 
 /* Memory at one address in all runs. */
 static _Alignas(64) char memory[512];
@@ -167,7 +107,7 @@ static void closes(void) {
 
 /* The scenario's arg: the capacity. */
 static void set_up(void) {
-    memset(tasks, 0, sizeof(tasks));
+    tasks_reset(WEFT_MS, 0);
     memset(values, 0, sizeof(values));
     memset(memory, 0, sizeof(memory));
     sent = sent_too = received = received_too = 0;
@@ -176,7 +116,6 @@ static void set_up(void) {
     /* A wait list, and so its lock, is first in a channel. */
     model_name(memory, sizeof(struct weft_lock), "lock");
     model_label(memory, sizeof(memory), "the channel");
-    model_label(tasks, sizeof(tasks), "a token");
     model_label(values, sizeof(values), "a value");
 }
 

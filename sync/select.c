@@ -125,7 +125,7 @@ static int look(struct weft_select_case *cases, int n,
 static int wait(struct weft_select_case *cases, int n, uint64_t deadline) {
     _Atomic uint32_t claim;
     int done = -1;
-    atomic_init(&claim, 0);
+    atomic_store_explicit(&claim, 0, memory_order_relaxed);
     for (int i = 0; i < n; i++) {
         struct weft_select_case *c = &cases[i];
         if (c->channel != NULL) {

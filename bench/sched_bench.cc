@@ -3,21 +3,22 @@
  * tasks. Each benchmark is one weft_run(); its first task drives the loop.
  *
  * Surprising here, on one core of a current x86-64: a yield of two tasks over
- * 25 ns, a channel round trip over 110 ns, a spawn with its join over 35 ns, a
- * million of them at once over 130 ns each.
+ * 25 ns, a channel round trip over 80 ns, a spawn with its join over 30 ns, a
+ * million of them at once over 100 ns each.
  *
  * Where the time is (bench/costs, and samples by perf):
- * - spawn_join: 384 instructions, four in a cycle. The one exchange left, at
- * the task's end, has 3 % of the samples.
- * - spawn_million: the record's two lines are written when it is made, run and
- *   joined, far apart in time, so from memory each time; what is left beside
- *   spawn_join's instructions is that. A record whose birth, run and end touch
- *   one line would halve it; asking for the next record's lines at each birth
- *   and before each run made it 8 % slower.
- * - channel: 990 instructions and 12 read-modify-writes, 8 of them the two
- *   locks'. A lock that is given back by a plain store, its sleepers noting
- *   themselves in a second word behind a membarrier, took as long (four of the
- *   12 less): the next of them waits for the stores instead.
+ * - spawn_join: 393 instructions, four in a cycle. The one exchange left, at
+ *   the task's end, has 3 % of the samples.
+ * - spawn_million: two lines of each record are written when it is made, run and
+ *   joined, far apart in time, so from memory each time: 22 to 25 ns for a loop
+ *   that does nothing else, 11 to 12 if it were one line, 44 to 52 when the
+ *   lines of a record lay side by side (`scale_bench lines`). Asking for the
+ *   next record's lines at each birth and before each run made it 8 % slower.
+ * - channel: 802 instructions, some 0.054 ns each, and 12 read-modify-writes,
+ *   which with all of them made plain stores (unsafe) took 4 to 9 ns less. Two
+ *   tasks that wait at two places in the program mispredict two returns, 14 ns;
+ *   a switch that ends in jumps would give that cost to tasks that wait at one
+ *   place, as a server's do. Tokio's tasks have no stack to change.
  *
  *   bazel run -c opt //bench:sched_bench
  *   ... -- --benchmark_filter=yield --benchmark_repetitions=9 */

@@ -417,7 +417,7 @@ static void a_stack_given_twice_stops_the_process(void **state) {
     assert_int_not_equal(status, 0);
 }
 
-enum { THREADS = 4, HELD = 24, ROUNDS = 300 };
+enum { THREADS = 4, HELD = 24, AHEAD = 24, ROUNDS = 300 };
 
 /* Marks what it holds and looks for marks of others. */
 static void *churn(void *arg) {
@@ -463,7 +463,8 @@ static void threads_never_hold_the_same_stack(void **state) {
         assert_int_equal((uintptr_t)wrong, 0);
     }
     weft_stack_pool_stats(pool, &stats);
-    assert_in_range(stats.made, 1, THREADS * HELD);
+    /* Each of them may have had some prepared ahead. */
+    assert_in_range(stats.made, 1, THREADS * (HELD + AHEAD));
     assert_int_equal(stats.free_warm + stats.free_cold, stats.made);
     assert_true(weft_stack_pool_valid(pool));
     weft_stack_pool_free(pool);

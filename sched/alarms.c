@@ -67,10 +67,6 @@ enum {
     POLL_BATCH = 32,
 };
 
-WEFT_TEXT static uint64_t earlier(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
 WEFT_TEXT static uint64_t later(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
@@ -90,11 +86,12 @@ WEFT_TEXT static uint64_t timers_due(struct weft_processor *p) {
     struct weft_processor *neighbour =
         &rt->processors[next < rt->processor_count ? next : 0];
     uint64_t own = weft_timer_heap_next(&p->timers);
-    uint64_t others = earlier(own, weft_timer_heap_next(&neighbour->timers));
+    uint64_t others =
+        weft_earlier(own, weft_timer_heap_next(&neighbour->timers));
     bool first =
         atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) == 0;
-    return earlier(first ? own : WEFT_FOREVER,
-                   weft_clock_after(others, STAGGER));
+    return weft_earlier(first ? own : WEFT_FOREVER,
+                        weft_clock_after(others, STAGGER));
 }
 
 WEFT_TEXT static bool polls(struct weft_runtime *rt) {
@@ -115,16 +112,16 @@ WEFT_TEXT static void set(struct weft_worker *w, struct weft_processor *p,
     uint64_t may = turn.may;
     if (weft_worker_task(w)->migratable &&
         weft_global_length(&w->runtime->hogs) > 0) {
-        want = earlier(want, turn.over);
+        want = weft_earlier(want, turn.over);
     }
     if (light_waits(p)) {
         want = later(may, now + STAGGER);
     } else if (polls(w->runtime)) {
         if (may > now &&
             atomic_load_explicit(&p->protect, memory_order_relaxed) > 0) {
-            p->poll_at = earlier(p->poll_at, may); /* they will be there */
+            p->poll_at = weft_earlier(p->poll_at, may); /* they will be there */
         }
-        want = earlier(want, p->poll_at);
+        want = weft_earlier(want, p->poll_at);
     }
     if (want == WEFT_FOREVER) {
         return;
@@ -161,7 +158,7 @@ WEFT_TEXT static void look_at_poller(struct weft_processor *p, uint64_t now) {
     void *tasks[POLL_BATCH];
     int count = weft_look_at_poller(p, tasks, POLL_BATCH);
     p->poll_every =
-        count > 0 ? POLL_OFTEN : earlier(2 * p->poll_every, POLL_SELDOM);
+        count > 0 ? POLL_OFTEN : weft_earlier(2 * p->poll_every, POLL_SELDOM);
     p->poll_at = now + p->poll_every;
 }
 

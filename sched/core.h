@@ -307,6 +307,10 @@ void weft_runtime_return(struct weft_worker *w);
 
 #include "weft/sched/inside.h"
 
+static WEFT_ALWAYS_INLINE uint64_t weft_earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
 static inline struct weft_processor *weft_worker_processor(
     struct weft_worker *w) {
     return atomic_load_explicit(&w->processor, memory_order_relaxed);

@@ -12,9 +12,8 @@
  *
  *     the monitor                        a worker at the poller
  *     1. polled_at of all = now          1. on? polled_at of its own = now
- *     2. timer: now + WAKE               2. put off half a tick ago?
- *     3. on = 1                             timer: the oldest polled_at of
- * those
+ *     2. timer: now + WAKE               2. put off half a tick ago? if not,
+ *     3. on = 1                          3. timer: the oldest polled_at of all
  *     4. sleeps                             that have a worker, + WAKE
  *     5. on = 0; looks as ever
  *

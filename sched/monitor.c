@@ -30,10 +30,6 @@ enum {
     SHIELDED = 100 * 1000, /* ns for which no light task may begin anywhere */
 };
 
-static uint64_t earlier(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
 /* How often it looks while tasks run; at the end of a slice that it has seen it
  * looks in any case. At a tenth of a short quantum it took a fifth of both CPUs
  * beside tasks that spin. */
@@ -188,7 +184,7 @@ uint64_t weft_monitor_tick(void *runtime, uint64_t now) {
             return next;
         }
         if (rt->alarms && look.may > look.now + SHIELDED) {
-            return earlier(next, look.may);
+            return weft_earlier(next, look.may);
         }
         if (!stand_in(rt, next)) {
             return next;

@@ -163,10 +163,6 @@ static bool note_slice(struct weft_processor *p, struct weft_worker *w,
     return moves;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
 /* Looks at `p`; returns when it wants to be looked at again. */
 WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
                               struct weft_look *look) {
@@ -182,13 +178,13 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
     if (atomic_load_explicit(&w->processor, memory_order_relaxed) != p ||
         atomic_load_explicit(&w->task, memory_order_relaxed) == NULL) {
         look->may = 0;
-        return rt->alarms ? later : earlier(later, now + BETWEEN);
+        return rt->alarms ? later : weft_earlier(later, now + BETWEEN);
     }
     bool moves = note_slice(p, w, now);
     atomic_fetch_add_explicit(&rt->checks, 1, memory_order_relaxed);
     bool own = weft_own_light(p);
     uint64_t may = weft_light_may_come(p, look->quantum);
-    look->may = earlier(
+    look->may = weft_earlier(
         look->may, is_hog(p) ? p->seen_at + with_grace(p, w, may, now) : 0);
     bool light = own || look->shared > 0;
     look->calm &= moves && !is_hog(p);
@@ -208,9 +204,9 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
                  is_asleep(w);
         if (!asleep) {
             uint64_t next = age < BLOCKED && !is_hog(p)
-                                ? earlier(BLOCKED, allowed)
+                                ? weft_earlier(BLOCKED, allowed)
                                 : allowed;
-            return earlier(later, p->seen_at + next);
+            return weft_earlier(later, p->seen_at + next);
         }
     }
     if (!own && look->shared > 0) {
@@ -219,7 +215,7 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
     if (atomic_load_explicit(&p->asked_seq, memory_order_relaxed) ==
             p->seen_seq &&
         now < p->asked_at + BETWEEN) {
-        return earlier(later, p->asked_at + BETWEEN);
+        return weft_earlier(later, p->asked_at + BETWEEN);
     }
     asleep = asleep || is_asleep(w);
     bool spent = is_hog(p);
@@ -228,7 +224,7 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
         spent = used >= look->quantum;
         if (used < allowed) {
             uint64_t left = allowed - used;
-            return earlier(later, now + (left > LEAST ? left : LEAST));
+            return weft_earlier(later, now + (left > LEAST ? left : LEAST));
         }
     }
     if (atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) > 0) {

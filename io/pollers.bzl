@@ -13,3 +13,18 @@ def io_test(name, srcs = None, **kwargs):
         env = {"WEFT_POLLER": "uring"},
         **kwargs
     )
+
+def io_tests_on_both(name, deps, copts_on_threads = []):
+    """An io_test on the scheduler, and <name>_threads on its stand-in.
+
+    There each task is an OS thread."""
+    io_test(
+        name = name,
+        deps = deps + [":sched_runtime", ":testing"],
+    )
+    io_test(
+        name = name[:-len("_test")] + "_threads_test",
+        srcs = [name + ".c"],
+        copts = copts_on_threads,
+        deps = deps + [":testing", ":threads_runtime"],
+    )

@@ -115,21 +115,26 @@ def switch(name, figure):
                  scale=1e9)
 
 
-def queue(operation, *goals):
-    """weft: the queue that the scheduler has; peers: weft's others, ck_ring."""
+def queue(operation, *goals, crossbeam=True, floor=None):
+    """weft: the block queue; local: the scheduler's, which is the ring with
+    counters; crossbeam where it has the row; floor: what the machine wants."""
     def of(which):
         return Bench("queue_peers_bench", "%s/%s/.*" % (which, operation))
-    return one("queue_" + operation, "ns", of("local"),
-               {"block": of("block"), "ring": of("lockfree"),
-                "ck": of("ck_ring"), "moodycamel": of("moodycamel"),
-                "tbb": of("tbb"), "deque": of("mutex_deque")},
-               *goals)
+    peers = {"ring": of("lockfree"), "local": of("local"), "ck": of("ck_ring"),
+             "moodycamel": of("moodycamel"), "tbb": of("tbb"),
+             "deque": of("mutex_deque")}
+    if crossbeam:
+        peers["crossbeam"] = Lines("crossbeam")
+    if floor:
+        peers["floor"] = Bench("queue_peers_bench", "floor/%s/.*" % floor)
+    return one("queue_" + operation, "ns", of("block"), peers, *goals)
 
 
 GROUPS = [
     queue("push_pop", Goal("ck", most=0.4)),
     queue("steal_other", Goal("ck", most=0.8)),
-    queue("stream"),
+    queue("mixed", crossbeam=False),
+    queue("stream", Goal("crossbeam", most=0.85), floor="halves"),
     # A window of stacks that fits no first-level cache is bound by the second.
     group("switch",
           Several(switch("Switch", "switch_2"),

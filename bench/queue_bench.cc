@@ -10,10 +10,27 @@
  * read the medians.
  *
  * What a line costs between the two CPUs changes by the minute on a virtual
- * machine: stream took 6 to 8 ns of one run and 21 to 27 of another, in which
- * crossbeam (bench/peers/crossbeam_queue, unbounded, so that its owner never
- * waits) took 24. The floor of stream is the slots' lines, which go over and
- * back; the ring's pops are an exchange each, which is its floor in push_pop.
+ * machine, and all that two CPUs do together with it; hence the floor's rows.
+ * Medians of interleaved rounds, where caches were near and where they were
+ * far, in ns (crossbeam: bench/peers/crossbeam_queue, whose owner never waits):
+ *
+ *                 floor/line  floor/halves  block  lockfree  local  crossbeam
+ *     stream near         28           2.8    4.5       5.5    6.0        5.8
+ *     stream far         171           6.7     18        20     24         25
+ *
+ * floor/halves is a queue that knows when to go on: a half of 128 is filled
+ * while the other is emptied, and two lines are looked at for each. What stream
+ * pays beyond that are looks at a tail that has just moved. A thief that steals
+ * as fast as it can soon catches a few at a time, for two lines that are
+ * elsewhere, and its owner waits until one of them comes back: block took 25
+ * far and 5.1 near that way (GOOD_CATCH 0 in queue_block_loops.c). So all
+ * thieves that take many rest here after a catch of less than 32, crossbeam's
+ * too, which gains little: its owner is the slower side. The ring's thief pays
+ * one exchange for each node it then pops, as in push_pop: 3 of its 5.5 ns.
+ *
+ * Tried for stream without gain: the owner's next slots fetched for writing 16,
+ * 32 and 64 ahead (near 5.1 instead of 4.9, and push_pop pays for it); queues
+ * whole kilobytes apart, for caches that fetch lines in pairs.
  *
  * Surprising would be: push_pop of `lockfree` far above one atomic exchange of
  * the machine (5 to 6 ns here) and a nanosecond or two; `local` more than a
@@ -82,6 +99,8 @@ int main(int argc, char **argv) {
     args.push_back(nullptr);
     argv = args.data();
     argc++;
+    Add("floor/line", queue_line_loop);
+    Add("floor/halves", queue_halves_loop);
     AddAll(weft_ring_loops);
     AddAll(weft_local_loops);
     AddAll(weft_block_loops);

@@ -11,6 +11,7 @@ WEFT_BLOCK_QUEUE_DEFINE(blocks, 256, 32)
 #define queue_pop  blocks_pop
 #define LOOPS      weft_block_loops
 #define NAME       "block"
+#define GOOD_CATCH 32
 #define SHARES
 
 static void queue_share(struct blocks *q) {

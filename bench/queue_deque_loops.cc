@@ -52,8 +52,9 @@ inline weft_node *queue_steal(peer *to, peer *from) {
 
 }  // namespace
 
-#define QUEUE peer
-#define LOOPS weft_deque_loops
-#define NAME  "mutex_deque"
+#define QUEUE      peer
+#define LOOPS      weft_deque_loops
+#define NAME       "mutex_deque"
+#define GOOD_CATCH 32
 
 #include "weft/bench/queue_template.h"

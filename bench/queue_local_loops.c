@@ -8,6 +8,7 @@
 #define queue_steal   weft_local_steal
 #define LOOPS         weft_local_loops
 #define NAME          "local"
+#define GOOD_CATCH    32
 
 /* A full ring waits: an overflow would hand half of it to nobody. */
 static inline bool queue_push(struct weft_local *q, struct weft_node *node) {

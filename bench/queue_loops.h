@@ -53,6 +53,13 @@ struct global_loops {
 extern const struct global_loops weft_global_loops;          /* under a lock */
 extern const struct global_loops weft_lockfree_global_loops; /* takers' lock */
 
+/* What no queue between two CPUs goes below: 1 op of the first is a cache line
+ * handed to the other CPU, there and back being two; of the second a pointer
+ * that goes from one to the other in an array of two halves of 128, a half at a
+ * time, with one word each to say whose it is. */
+double queue_line_loop(uint64_t ops);
+double queue_halves_loop(uint64_t ops);
+
 #ifdef __cplusplus
 }
 #endif

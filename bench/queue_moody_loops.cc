@@ -44,8 +44,9 @@ inline weft_node *queue_steal(peer *to, peer *from) {
 
 }  // namespace
 
-#define QUEUE peer
-#define LOOPS weft_moody_loops
-#define NAME  "moodycamel"
+#define QUEUE      peer
+#define LOOPS      weft_moody_loops
+#define NAME       "moodycamel"
+#define GOOD_CATCH 32
 
 #include "weft/bench/queue_template.h"

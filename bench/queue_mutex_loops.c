@@ -57,8 +57,9 @@ static struct weft_node *queue_steal(struct guarded *to, struct guarded *from) {
     return taken[0];
 }
 
-#define QUEUE struct guarded
-#define LOOPS weft_mutex_loops
-#define NAME  "mutex"
+#define QUEUE      struct guarded
+#define LOOPS      weft_mutex_loops
+#define NAME       "mutex"
+#define GOOD_CATCH 32
 
 #include "weft/bench/queue_template.h"

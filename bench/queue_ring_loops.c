@@ -10,6 +10,7 @@ WEFT_LOCKFREE_QUEUE_DEFINE(ring, 256)
 #define queue_pop  ring_pop
 #define LOOPS      weft_ring_loops
 #define NAME       "lockfree"
+#define GOOD_CATCH 32
 
 static inline struct weft_node *queue_steal(struct ring *to,
                                             struct ring *from) {

@@ -7,6 +7,7 @@
  *     queue_pop(q)             owner; NULL: empty
  *     queue_steal(to, from)    owner of `to`; one node, others may move to `to`
  *     SHARES, queue_share(q)   owner; optional: what it holds can be stolen
+ *     GOOD_CATCH               optional: see stream_thief()
  *     LOOPS, NAME              what to call the table
  *
  * A node here is never looked into. C11, or C++23, which has C's atomics: peers
@@ -19,6 +20,10 @@
 #include "weft/bench/queue_loops.h"
 #include "weft/bench/queue_threads.h"
 #include "weft/queue/node.h"
+
+#ifndef GOOD_CATCH
+#define GOOD_CATCH 0
+#endif
 
 #ifndef SHARES
 static inline void queue_share(QUEUE *q) {
@@ -192,17 +197,24 @@ static void stream_owner(void *arg) {
     queue_share(&left);
 }
 
+/* A thief that takes many at a time rests when it caught less than GOOD_CATCH:
+ * else it is soon so close behind the owner that each looks for lines which the
+ * other has just written, for a few nodes each time. (J. Giacomoni et al.,
+ * "FastForward", PPoPP 2008, calls it slipping.) */
 static void stream_thief(void *arg) {
     struct work *work = (struct work *)arg;
     uint32_t rounds = 0;
     for (uint64_t got = 0; got < work->ops;) {
-        if (queue_steal(&right, &left) == NULL) {
-            bench_relax(&rounds);
-            continue;
+        uint32_t caught = 0;
+        if (queue_steal(&right, &left) != NULL) {
+            do {
+                caught++;
+            } while (queue_pop(&right) != NULL);
         }
-        do {
-            got++;
-        } while (queue_pop(&right) != NULL);
+        got += caught;
+        if (caught == 0 || caught < GOOD_CATCH) {
+            bench_relax(&rounds);
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 
 #include "weft/base/check.h"
 #include "weft/base/clock.h"
+#include "weft/base/relax.h"
 
 /* Pins the calling thread to the nth CPU it may use (counted from 0); false
  * when there are not so many. `all` is the mask before any pinning. */
@@ -26,12 +27,15 @@ static inline bool bench_pin(const cpu_set_t *all, int nth) {
     return false;
 }
 
-/* Once round a waiting loop: spin, and now and then let others have the CPU. */
+/* Once round a waiting loop: rests for 0.1 to 0.4 us, in which the other side
+ * has its lines to itself, and now and then lets others have the CPU. */
 static inline void bench_relax(uint32_t *rounds) {
-    if (++*rounds % 4096 == 0) {
+    for (int i = 0; i < 16; i++) {
+        weft_relax();
+    }
+    if (++*rounds % 1024 == 0) {
         sched_yield();
     }
-    atomic_signal_fence(memory_order_seq_cst);
 }
 
 /* Runs `partner(arg)` on the second CPU while the caller, on the first one,

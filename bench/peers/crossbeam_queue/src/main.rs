@@ -3,9 +3,10 @@
 //! mode, and a thief that takes batches (`steal_batch_and_pop`, half of what is
 //! there, 32 at most) into a worker of its own.
 //!
-//!     cd bench/peers/crossbeam_queue && cargo run --release
+//!     cd bench/peers/crossbeam_queue && cargo run --release [ROW]
 //!
-//! Nine rounds of all rows in turn, 1 M operations each; prints `name median ns`.
+//! Nine rounds of all rows in turn, or of that one, 1 M operations each; prints
+//! `queue_ROW median ns`. What waits rests as in bench/queue_threads.h.
 
 use crossbeam_deque::{Steal, Stealer, Worker};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -40,8 +41,9 @@ fn pin(all: &libc::cpu_set_t, nth: usize) -> bool {
 }
 
 fn relax(rounds: &mut u32) {
+    (0..16).for_each(|_| std::hint::spin_loop());
     *rounds += 1;
-    if *rounds % 4096 == 0 {
+    if *rounds % 1024 == 0 {
         thread::yield_now();
     }
 }
@@ -125,6 +127,9 @@ fn steal_other(all: &libc::cpu_set_t) -> f64 {
     spent as f64 / OPS as f64
 }
 
+/// What a thief must catch, or it rests: as in bench/queue_template.h.
+const GOOD_CATCH: u64 = 32;
+
 /// The owner pushes all the while, and a worker grows as it needs to: waiting
 /// for room, as a ring's owner must, would only slow it. The thief takes batches.
 fn stream(all: &libc::cpu_set_t) -> f64 {
@@ -149,9 +154,19 @@ fn stream(all: &libc::cpu_set_t) -> f64 {
         let start = Instant::now();
         let mut got = 0;
         while got < OPS {
-            let now = take_all(&stealer, &mine);
-            got += now;
-            if now == 0 {
+            let mut caught = 0;
+            match stealer.steal_batch_and_pop(&mine) {
+                Steal::Success(_) => {
+                    caught += 1;
+                    while mine.pop().is_some() {
+                        caught += 1;
+                    }
+                }
+                Steal::Retry => continue,
+                Steal::Empty => {}
+            }
+            got += caught;
+            if caught < GOOD_CATCH {
                 relax(&mut rounds);
             }
         }
@@ -174,6 +189,9 @@ fn main() {
         ("steal_other", &|| steal_other(&all)),
         ("stream", &|| stream(&all)),
     ];
+    let wanted = std::env::args().nth(1);
+    let is_wanted = |name: &str| wanted.as_ref().map_or(true, |w| *w == format!("queue_{name}"));
+    let rows: Vec<_> = rows.iter().filter(|(name, _)| is_wanted(name)).collect();
     let mut figures = vec![Vec::new(); rows.len()];
     for _ in 0..ROUNDS {
         for (i, (_, row)) in rows.iter().enumerate() {
@@ -182,6 +200,6 @@ fn main() {
     }
     for (i, (name, _)) in rows.iter().enumerate() {
         figures[i].sort_by(|a, b| a.partial_cmp(b).unwrap());
-        println!("crossbeam/{} {:.2} ns", name, figures[i][ROUNDS / 2]);
+        println!("queue_{} {:.2} ns", name, figures[i][ROUNDS / 2]);
     }
 }

@@ -361,6 +361,8 @@ WEFT_TEXT int weft_poller_close(struct weft_descriptor *d,
 WEFT_TEXT static void *deliver(struct weft_poller *poller, int fd,
                                struct weft_descriptor *d,
                                enum weft_direction dir, bool carries) {
+    /* Relaxed: READY is not one that the reader has taken since. What it then
+     * tried in vain comes before this edge: the kernel's locks order them. */
     void *slot = atomic_load_explicit(&d->slot[dir], memory_order_relaxed);
     for (;;) {
         if ((slot == READY && !carries) || slot == CLOSED) {
@@ -472,8 +474,9 @@ WEFT_TEXT int weft_poller_wait(struct weft_poller *poller, uint64_t deadline,
 }
 
 WEFT_TEXT void weft_poller_kick(struct weft_poller *poller) {
-    /* Release: pairs with the acquire in take_kick(). */
-    atomic_exchange_explicit(&poller->kicked, 1, memory_order_release);
+    /* Release: pairs with the acquire in take_kick(). Not an exchange, of which
+     * clang makes a store: who puts a kick back goes on with its release. */
+    atomic_fetch_or_explicit(&poller->kicked, 1, memory_order_release);
     poller->backend->kick(poller);
 }
 

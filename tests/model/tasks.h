@@ -14,4 +14,7 @@
  * ns, `start` + 2 `step` and so on, whatever the others do. */
 void tasks_reset(uint64_t start, uint64_t step);
 
+/* The task of a thread, to wake it for no reason. */
+struct weft_task *tasks_of(int thread);
+
 #endif

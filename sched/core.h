@@ -20,6 +20,7 @@
  * The files of this target are one concept, cut by what they tell:
  *   switch.c   from one task to the next: yield, park, exit
  *   ready.c    making tasks runnable, and waking a worker for them
+ *   idle.c     the lists of idle processors and spare workers
  *   pick.c     which task is next: all the policy of the queues
  *   quick.h    the usual cases of the two before, inlined
  *   share.c    how light tasks and hogs share a processor
@@ -400,16 +401,18 @@ void weft_unpark_batch(struct weft_runtime *rt, struct weft_processor *p,
 void weft_unpark_behind_all(struct weft_runtime *rt, struct weft_task *t);
 void weft_wake(struct weft_runtime *rt);
 void weft_processor_hand_off(struct weft_runtime *rt, struct weft_processor *p);
-void weft_spare_push(struct weft_worker *w);
-bool weft_spare_leave(struct weft_worker *w);
-struct weft_worker *weft_spare_pop(struct weft_runtime *rt, unsigned node);
-void weft_idle_push(struct weft_processor *p);
-struct weft_processor *weft_idle_pop(struct weft_runtime *rt, unsigned node);
 void weft_processor_give(struct weft_processor *p, struct weft_worker *to,
                          struct weft_task *next);
 void weft_processor_give_here(struct weft_processor *p, struct weft_worker *to,
                               struct weft_task *next);
 void weft_processor_take(struct weft_worker *w, struct weft_processor *p);
+
+/* idle.c */
+void weft_spare_push(struct weft_worker *w);
+bool weft_spare_leave(struct weft_worker *w);
+struct weft_worker *weft_spare_pop(struct weft_runtime *rt, unsigned node);
+void weft_idle_push(struct weft_processor *p);
+struct weft_processor *weft_idle_pop(struct weft_runtime *rt, unsigned node);
 
 /* pick.c. One pick in so many asks whether it is the hogs' turn: with classes,
  * and without. Powers of two. */

@@ -29,126 +29,9 @@
 
 #include "weft/base/syscall.h"
 #include "weft/sched/core.h"
+#include "weft/sched/idle.h"
 #include "weft/sched/nodes.h"
 #include "weft/sched/quick.h"
-#include "weft/sched/reserve.h"
-
-/* How far a list is searched for something of the wanted node. */
-enum { LOOK = 16 };
-
-/* A count that is written under idle->lock and read without. */
-static void adjust(_Atomic uint32_t *count, int by) {
-    uint32_t now = atomic_load_explicit(count, memory_order_relaxed);
-    atomic_store_explicit(count, now + (uint32_t)by, memory_order_relaxed);
-}
-
-WEFT_TEXT void weft_spare_push(struct weft_worker *w) {
-    struct weft_idle *idle = &w->runtime->idle;
-    weft_lock_acquire(&idle->lock);
-    WEFT_CHECK(!w->is_spare);
-    w->is_spare = true;
-    w->spare_next = idle->first_spare;
-    idle->first_spare = w;
-    adjust(&idle->spares, 1);
-    weft_reserve_note(w->runtime);
-    weft_lock_release(&idle->lock);
-    weft_reserve_release(w->runtime);
-}
-
-/* One of `node` among the first few, else the first. */
-static struct weft_worker *spare_pop_locked(struct weft_idle *idle,
-                                            unsigned node) {
-    struct weft_worker **at = &idle->first_spare;
-    for (int i = 0; i < LOOK && *at != NULL && (*at)->node != node; i++) {
-        at = &(*at)->spare_next;
-    }
-    at = *at == NULL || (*at)->node != node ? &idle->first_spare : at;
-    struct weft_worker *w = *at;
-    if (w != NULL) {
-        *at = w->spare_next;
-        w->is_spare = false;
-        adjust(&idle->spares, -1);
-        weft_reserve_note(w->runtime);
-    }
-    return w;
-}
-
-/* Takes `w` off the list, unless somebody did before. */
-WEFT_TEXT bool weft_spare_leave(struct weft_worker *w) {
-    struct weft_idle *idle = &w->runtime->idle;
-    weft_lock_acquire(&idle->lock);
-    bool leaves = w->is_spare;
-    if (leaves) {
-        struct weft_worker **at = &idle->first_spare;
-        while (*at != w) {
-            at = &(*at)->spare_next;
-        }
-        *at = w->spare_next;
-        w->is_spare = false;
-        adjust(&idle->spares, -1);
-        weft_reserve_note(w->runtime);
-    }
-    weft_lock_release(&idle->lock);
-    return leaves;
-}
-
-/* A spare whose thread is on `node` if there is one near at hand. */
-WEFT_TEXT struct weft_worker *weft_spare_pop(struct weft_runtime *rt,
-                                             unsigned node) {
-    weft_lock_acquire(&rt->idle.lock);
-    struct weft_worker *w = spare_pop_locked(&rt->idle, node);
-    weft_lock_release(&rt->idle.lock);
-    weft_threads_want(rt);
-    return w;
-}
-
-static void idle_push_locked(struct weft_idle *idle, struct weft_processor *p) {
-    p->idle_next = idle->first;
-    idle->first = p;
-    adjust(&idle->processors, 1);
-}
-
-/* As spare_pop_locked(). */
-static struct weft_processor *idle_pop_locked(struct weft_idle *idle,
-                                              unsigned node) {
-    struct weft_processor **at = &idle->first;
-    for (int i = 0; i < LOOK && *at != NULL && (*at)->node != node; i++) {
-        at = &(*at)->idle_next;
-    }
-    at = *at == NULL || (*at)->node != node ? &idle->first : at;
-    struct weft_processor *p = *at;
-    if (p != NULL) {
-        *at = p->idle_next;
-        adjust(&idle->processors, -1);
-    }
-    return p;
-}
-
-WEFT_TEXT void weft_idle_push(struct weft_processor *p) {
-    struct weft_idle *idle = &p->runtime->idle;
-    WEFT_CHECK_OP(atomic_load_explicit(&p->slot, memory_order_relaxed), ==,
-                  NULL);
-    WEFT_CHECK_OP(p->next, ==, NULL);
-    atomic_store_explicit(&p->worker, NULL, memory_order_relaxed);
-    weft_lock_acquire(&idle->lock);
-    idle_push_locked(idle, p);
-    weft_lock_release(&idle->lock);
-}
-
-/* An idle processor, of `node` if there is one near at hand, or NULL. */
-WEFT_TEXT struct weft_processor *weft_idle_pop(struct weft_runtime *rt,
-                                               unsigned node) {
-    if (atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) == 0) {
-        return NULL;
-    }
-    weft_lock_acquire(&rt->idle.lock);
-    struct weft_processor *p = idle_pop_locked(&rt->idle, node);
-    weft_lock_release(&rt->idle.lock);
-    if (p != NULL) {
-        weft_monitor_wake(rt);
-    }
-    return p;
-}
 
 /* Hands `p`, which the caller owns, to the worker `to`, with `next` to run. */
 WEFT_TEXT void weft_processor_give(struct weft_processor *p,
@@ -208,9 +91,9 @@ static bool start_searcher(struct weft_runtime *rt) {
     /* Both or none: who looks at the counts shall not see them come and go. */
     bool idle = rt->idle.first != NULL;
     if (idle && rt->idle.first_spare != NULL) {
-        p = idle_pop_locked(&rt->idle,
+        p = weft_idle_pop_locked(&rt->idle,
                             self != NULL ? self->node : rt->idle.first->node);
-        s = spare_pop_locked(&rt->idle, p->node);
+        s = weft_spare_pop_locked(&rt->idle, p->node);
     }
     weft_lock_release(&rt->idle.lock);
     weft_threads_want(rt);
@@ -234,7 +117,7 @@ static bool resume_bound(struct weft_runtime *rt) {
     weft_lock_acquire(&rt->idle.lock);
     struct weft_task *t = weft_pick_bound(rt);
     struct weft_processor *p =
-        t == NULL ? NULL : idle_pop_locked(&rt->idle, t->bound->node);
+        t == NULL ? NULL : weft_idle_pop_locked(&rt->idle, t->bound->node);
     if (t != NULL && p == NULL) {
         weft_put_back(rt, t);
     }

@@ -261,8 +261,9 @@ struct weft_runtime {
 
     /* At the cap, with few spares left; written under idle.lock, seldom. */
     _Alignas(WEFT_CACHE_LINE) _Atomic bool tight;
-    _Atomic bool let_begin;    /* one task may begin all the same */
+    _Atomic bool no_more;      /* the kernel gave no thread when last asked */
     _Atomic uint32_t cap_said; /* 1: a line is to be printed, 2: it was */
+    _Atomic(struct weft_worker *) reserve; /* a spare in hand; as `tight` */
 
     /* Until when the worker and the monitor sleep in the poller (0: they do
      * not): see worker.c. */
@@ -298,6 +299,8 @@ struct weft_runtime {
     struct weft_timer spawner;      /* its tick makes what is missing */
     _Atomic uint32_t spares_wanted; /* 1: it was asked and has not come yet */
     _Atomic uint32_t threads_tried; /* futex: the first have been made */
+    _Atomic uint64_t threads_refused; /* times; the spawner's to write */
+    uint64_t retry_after; /* ns, when no thread could be had; the spawner's */
     sigset_t mask;                  /* signals blocked in weft_run()'s caller */
 };
 
@@ -410,7 +413,8 @@ void weft_processor_take(struct weft_worker *w, struct weft_processor *p);
 /* idle.c */
 void weft_spare_push(struct weft_worker *w);
 bool weft_spare_leave(struct weft_worker *w);
-struct weft_worker *weft_spare_pop(struct weft_runtime *rt, unsigned node);
+struct weft_worker *weft_spare_pop(struct weft_runtime *rt, unsigned node,
+                                   const struct weft_task *for_task);
 void weft_idle_push(struct weft_processor *p);
 struct weft_processor *weft_idle_pop(struct weft_runtime *rt, unsigned node);
 

@@ -50,7 +50,8 @@ WEFT_TEXT struct weft_worker *weft_spare_pop_locked(struct weft_idle *idle,
     return w;
 }
 
-/* Takes `w` off the list, unless somebody did before. */
+/* Takes `w` off the list, for good. False: it stays, since it is to have a
+ * processor, now or later. */
 WEFT_TEXT bool weft_spare_leave(struct weft_worker *w) {
     struct weft_idle *idle = &w->runtime->idle;
     weft_lock_acquire(&idle->lock);
@@ -63,17 +64,24 @@ WEFT_TEXT bool weft_spare_leave(struct weft_worker *w) {
         *at = w->spare_next;
         w->is_spare = false;
         adjust(&idle->spares, -1);
+        leaves = !weft_reserve_keep(w);
         weft_reserve_note(w->runtime);
     }
     weft_lock_release(&idle->lock);
     return leaves;
 }
 
-/* A spare whose thread is on `node` if there is one near at hand. */
+/* A spare whose thread is on `node` if there is one near at hand. `for_task` is
+ * what it is to run, if that is known: where threads have become few since the
+ * task was picked, one that has not begun gets none. */
 WEFT_TEXT struct weft_worker *weft_spare_pop(struct weft_runtime *rt,
-                                             unsigned node) {
+                                             unsigned node,
+                                             const struct weft_task *for_task) {
+    struct weft_worker *w = NULL;
     weft_lock_acquire(&rt->idle.lock);
-    struct weft_worker *w = weft_spare_pop_locked(&rt->idle, node);
+    if (for_task == NULL || !weft_reserve_bars(rt, for_task)) {
+        w = weft_spare_pop_locked(&rt->idle, node);
+    }
     weft_lock_release(&rt->idle.lock);
     weft_threads_want(rt);
     return w;

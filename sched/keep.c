@@ -106,7 +106,7 @@ WEFT_TEXT struct weft_worker *weft_host(const struct weft_processor *p,
                                         struct weft_task **n) {
     struct weft_runtime *rt = p->runtime;
     struct weft_worker *to =
-        (*n)->bound != NULL ? (*n)->bound : weft_spare_pop(rt, p->node);
+        (*n)->bound != NULL ? (*n)->bound : weft_spare_pop(rt, p->node, *n);
     if (WEFT_UNLIKELY(to == NULL)) {
         weft_put_back(rt, *n);
         atomic_fetch_add_explicit(&rt->skipped, 1, memory_order_relaxed);

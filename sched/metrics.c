@@ -91,6 +91,7 @@ void weft_metrics_read(struct weft_metrics *out) {
         out->migrate_refused = get(&rt->refused);
         out->skipped_at_cap = get(&rt->skipped);
         out->held_at_cap = weft_global_length(&rt->held);
+        out->threads_refused = get(&rt->threads_refused);
         out->retaken = get(&rt->retaken);
         out->parks = get(&rt->parks);
         out->unparks = get(&rt->unparks);

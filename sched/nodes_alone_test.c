@@ -97,10 +97,10 @@ static void who_is_woken_is_of_the_node_if_any_is(void **state) {
         workers[i].node = (uint16_t)(i % 2);
         weft_spare_push(&workers[i]);
     }
-    assert_ptr_equal(weft_spare_pop(&rt, 1), &workers[1]);
-    assert_ptr_equal(weft_spare_pop(&rt, 1), &workers[2]);
-    assert_ptr_equal(weft_spare_pop(&rt, 0), &workers[0]);
-    assert_null(weft_spare_pop(&rt, 0));
+    assert_ptr_equal(weft_spare_pop(&rt, 1, NULL), &workers[1]);
+    assert_ptr_equal(weft_spare_pop(&rt, 1, NULL), &workers[2]);
+    assert_ptr_equal(weft_spare_pop(&rt, 0, NULL), &workers[0]);
+    assert_null(weft_spare_pop(&rt, 0, NULL));
     assert_int_equal(rt.idle.spares, 0);
     assert_int_equal(rt.idle.processors, 0);
 }

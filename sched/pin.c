@@ -44,6 +44,7 @@
 
 #include "weft/sched/core.h"
 #include "weft/sched/nodes.h"
+#include "weft/sched/reserve.h"
 
 /* As switch_to() (switch.c) for a pinned task: `n`, which may be NULL, is what
  * its processor is to run. Returns `w`, always. */
@@ -89,7 +90,9 @@ WEFT_TEXT void weft_pin_ended(struct weft_worker *w, struct weft_task *t) {
 
 /* One of the places for pinned tasks; false when all are taken. */
 static bool take_place(struct weft_runtime *rt) {
-    uint32_t most = (rt->config.max_threads - rt->config.workers - 1) / 2;
+    uint32_t all = weft_reserve_cap(rt);
+    uint32_t others = rt->config.workers + 1;
+    uint32_t most = all > others ? (all - others) / 2 : 0;
     uint32_t now = atomic_load_explicit(&rt->pinned, memory_order_relaxed);
     while (now < most) {
         if (atomic_compare_exchange_weak_explicit(&rt->pinned, &now, now + 1,

@@ -91,8 +91,8 @@ static bool start_searcher(struct weft_runtime *rt) {
     /* Both or none: who looks at the counts shall not see them come and go. */
     bool idle = rt->idle.first != NULL;
     if (idle && rt->idle.first_spare != NULL) {
-        p = weft_idle_pop_locked(&rt->idle,
-                            self != NULL ? self->node : rt->idle.first->node);
+        p = weft_idle_pop_locked(
+            &rt->idle, self != NULL ? self->node : rt->idle.first->node);
         s = weft_spare_pop_locked(&rt->idle, p->node);
     }
     weft_lock_release(&rt->idle.lock);
@@ -345,7 +345,7 @@ WEFT_TEXT void weft_processor_hand_off(struct weft_runtime *rt,
     bool polled = atomic_load_explicit(&rt->poll_seat, memory_order_relaxed) ==
                   WEFT_SEAT_WORKER;
     struct weft_worker *s =
-        waiting || !polled ? weft_spare_pop(rt, p->node) : NULL;
+        waiting || !polled ? weft_spare_pop(rt, p->node, NULL) : NULL;
     if (s != NULL) {
         weft_processor_give(p, s, NULL);
         return;

@@ -97,6 +97,7 @@ struct weft_task {
         bool pooled;    /* of the default stack size */
         bool plain : 1; /* made by weft_go(): see fn */
         bool named : 1; /* `name` counts; the task's */
+        bool urged : 1; /* it begins however few threads are left: reserve.c */
         bool sleeps;    /* was found asleep in the kernel (alarms.c); as `hog`,
                          * and the monitor, while it takes the processor */
     };

@@ -6,7 +6,12 @@
 
 #include "weft/sched/core.h"
 
+uint32_t weft_reserve_cap(struct weft_runtime *rt);
 void weft_reserve_note(struct weft_runtime *rt);
+bool weft_reserve_keep(struct weft_worker *w);
+void weft_reserve_add(struct weft_worker *w);
+void weft_reserve_refused(struct weft_runtime *rt);
+void weft_reserve_open(struct weft_runtime *rt);
 void weft_reserve_release(struct weft_runtime *rt);
 bool weft_reserve_bars(struct weft_runtime *rt, const struct weft_task *t);
 struct weft_task *weft_reserve_hold(struct weft_runtime *rt,

@@ -70,7 +70,8 @@ struct weft_config {
                             * may use */
     unsigned max_threads;  /* cap on OS threads that run tasks, at least
                             * workers + 2, at most 4,096; 0: workers + 256. Past
-                            * it preemptions are skipped and counted */
+                            * it preemptions are skipped and counted; so where
+                            * the kernel gives no more */
     uint64_t quantum_ns;   /* 100 us to 10 s (50 us in tests); 0: 10 ms. Where
                             * few wait it is up to twice this, where many do
                             * down to a quarter, but not below 1 ms */
@@ -98,8 +99,8 @@ struct weft_config {
  * have the grace time to end. Returns 0; -EBUSY when tasks did not end in time
  * (their OS threads and stacks are left as they are, asleep for ever);
  * -EALREADY when a runtime is running; -EINVAL for a bad configuration;
- * -ENOMEM, -EAGAIN when memory or threads could not be had. Context: any thread
- * that is not a task. */
+ * -ENOMEM, -EAGAIN when memory or threads could not be had: four at least, two
+ * of them for tasks. Context: any thread that is not a task. */
 int weft_run(const struct weft_config *config, void (*fn)(void *), void *arg);
 
 /* Counters since the start of the runtime; sums over processors, a snapshot. */
@@ -136,6 +137,7 @@ struct weft_metrics {
     uint64_t deferred_libc;    /* put off since in a library */
     uint64_t skipped_at_cap;   /* no OS thread to go on with */
     uint64_t held_at_cap;      /* tasks that wait for one to begin on, now */
+    uint64_t threads_refused;  /* times the kernel gave none when asked */
     uint64_t retaken;          /* processors taken from blocked threads */
     enum weft_preempt_mode preempt; /* the mode that is in force */
     enum weft_poller_kind poller;   /* the one in use */

@@ -20,12 +20,16 @@
 
 enum {
     NATIVE_STACK = WEFT_ASAN || WEFT_TSAN ? 1 << 20 : 128 << 10,
-    RETRY_AFTER = 10 * 1000 * 1000, /* ns, when no thread could be had */
+    RETRY_AFTER = 10 * 1000 * 1000, /* ns, when no thread could be had; twice
+                                     * as long each time, up to */
+    RETRY_MOST = 640 * 1000 * 1000, /* so many */
     LINGER = 500 * 1000 * 1000,     /* ns that a spare too many waits */
     MANY = 4,                       /* times the target is too many */
+    LEAST = 2, /* workers; with one, a task that computes keeps out all others
+                */
 };
 
-/* Spares beyond one for each idle processor. */
+/* Spares beyond one for each idle processor, and the reserve. */
 static uint32_t spare_target(const struct weft_runtime *rt) {
     return rt->processor_count > 2 ? rt->processor_count : 2;
 }
@@ -216,7 +220,7 @@ static int start_worker(struct weft_runtime *rt) {
         atomic_store_explicit(&rt->worker_count, count + 1,
                               memory_order_release);
     }
-    weft_spare_push(w);
+    weft_reserve_add(w);
     return 0;
 }
 
@@ -238,14 +242,37 @@ WEFT_TEXT uint64_t weft_threads_linger(struct weft_runtime *rt) {
                : weft_clock_now() + LINGER;
 }
 
-/* Are there fewer spares than there should be, and may there be more? */
+static bool is_refused(struct weft_runtime *rt) {
+    return atomic_load_explicit(&rt->no_more, memory_order_relaxed);
+}
+
+/* Are there fewer spares than there should be, and may there be more? Where the
+ * kernel refuses it is asked until it gives one. */
 static bool wants_more(struct weft_runtime *rt) {
     uint32_t idle =
         atomic_load_explicit(&rt->idle.processors, memory_order_relaxed);
-    return atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) <
-               idle + spare_target(rt) &&
-           weft_threads_count(rt) < rt->config.max_threads &&
+    return (atomic_load_explicit(&rt->idle.spares, memory_order_relaxed) <
+                idle + spare_target(rt) ||
+            is_refused(rt)) &&
+           (weft_threads_count(rt) < rt->config.max_threads ||
+            atomic_load_explicit(&rt->reserve, memory_order_relaxed) != NULL) &&
            atomic_load_explicit(&rt->stopped, memory_order_relaxed) == 0;
+}
+
+/* One spare more. 0, or how the kernel refuses it. */
+static int make_spare(struct weft_runtime *rt) {
+    if (weft_threads_count(rt) >= rt->config.max_threads) {
+        weft_reserve_open(rt);
+        return 0;
+    }
+    int error = start_worker(rt);
+    if (error == 0) {
+        rt->retry_after = RETRY_AFTER;
+    } else {
+        weft_count(&rt->threads_refused);
+        weft_reserve_refused(rt);
+    }
+    return error;
 }
 
 static uint64_t spawner_tick(void *runtime, uint64_t now) {
@@ -259,28 +286,36 @@ static uint64_t spawner_tick(void *runtime, uint64_t now) {
      * still there has taken its spare before the look below. */
     atomic_exchange_explicit(&rt->spares_wanted, 0, memory_order_acquire);
     while (error == 0 && wants_more(rt)) {
-        error = start_worker(rt);
+        error = make_spare(rt);
         weft_wake(rt);
     }
     /* Release: pairs with the acquire in weft_threads_start(). */
     atomic_store_explicit(&rt->threads_tried, 1, memory_order_release);
     weft_futex_wake(&rt->threads_tried, 1);
-    return error == 0 ? WEFT_FOREVER : weft_clock_now() + RETRY_AFTER;
+    if (error == 0) {
+        return WEFT_FOREVER;
+    }
+    uint64_t after = rt->retry_after;
+    rt->retry_after = weft_earlier(2 * after, RETRY_MOST);
+    return weft_clock_now() + after;
 }
 
-/* Spares have become few: have some made. Any thread; a signal handler.
+/* Spares have become few: have some made, unless the kernel has just refused
+ * one: the spawner asks for it in its own time. Any thread; a signal handler.
  * Release: pairs with the acquire in spawner_tick(). */
 WEFT_TEXT void weft_threads_want(struct weft_runtime *rt) {
-    if (WEFT_UNLIKELY(wants_more(rt)) &&
+    if (WEFT_UNLIKELY(wants_more(rt)) && !is_refused(rt) &&
         atomic_exchange_explicit(&rt->spares_wanted, 1, memory_order_release) ==
             0) {
         weft_timer_kick(&rt->spawner);
     }
 }
 
-/* Starts the thread that makes the others, and waits for the first of them. */
+/* Starts the thread that makes the others, and waits for the first of them.
+ * -EAGAIN: there are too few to do anything with. */
 int weft_threads_start(struct weft_runtime *rt) {
     find_native_stack();
+    rt->retry_after = RETRY_AFTER;
     int error = weft_timer_start(
         &rt->spawner,
         &(struct weft_timer_config){
@@ -292,9 +327,7 @@ int weft_threads_start(struct weft_runtime *rt) {
     while (!atomic_load_explicit(&rt->threads_tried, memory_order_acquire)) {
         weft_futex_wait(&rt->threads_tried, 0, WEFT_FOREVER);
     }
-    return atomic_load_explicit(&rt->worker_count, memory_order_relaxed) > 0
-               ? 0
-               : -EAGAIN;
+    return weft_threads_count(rt) >= LEAST ? 0 : -EAGAIN;
 }
 
 static bool all_gone(struct weft_runtime *rt) {
@@ -321,10 +354,11 @@ bool weft_threads_stop(struct weft_runtime *rt, bool no_tasks) {
     atomic_store_explicit(&rt->stopped, 1, memory_order_seq_cst);
     weft_timer_stop(&rt->spawner);
     weft_reserve_print(rt); /* if it was asked to in this moment */
+    weft_reserve_open(rt);
     do {
         struct weft_worker *w;
         weft_poller_kick(&rt->poller);
-        while ((w = weft_spare_pop(rt, 0)) != NULL) {
+        while ((w = weft_spare_pop(rt, 0, NULL)) != NULL) {
             weft_handover_give(&w->handover, &weft_processor_stop);
         }
         if (all_gone(rt)) {

@@ -28,7 +28,8 @@
  * Tasks with a stack size of their own have their stack from birth.
  *
  * Always true: what lies in a cache is the owner's of the processor; a record
- * in one has no stack, but one is reserved for it.
+ * in one has no stack, but one is reserved for it. What a stack is stands at its
+ * top (struct weft_flow), for those that run there one after the other.
  *
  * Rejected: no reservation, tasks waiting until a stack is free: where guards
  * are limited (mprotect) 28,000 tasks that wait for the next one's doing would
@@ -198,6 +199,7 @@ WEFT_TEXT void weft_record_give(struct weft_runtime *rt,
 /* Gives `t`, which has not run yet, a stack if it has none, and a context.
  * False when there is no stack. `p` is the caller's. */
 WEFT_TEXT bool weft_task_equip(struct weft_processor *p, struct weft_task *t) {
+    const struct weft_stack *stack = &t->stack;
     if (WEFT_LIKELY(t->pooled)) {
         if (WEFT_UNLIKELY(p->stack_count == 0)) {
             int got = weft_stack_take_near(p->runtime->stacks,
@@ -208,10 +210,12 @@ WEFT_TEXT bool weft_task_equip(struct weft_processor *p, struct weft_task *t) {
             }
             p->stack_count = (uint32_t)got;
         }
-        t->stack = p->stacks[--p->stack_count];
+        stack = &p->stacks[--p->stack_count];
     }
-    weft_context_init(&t->context, t->stack.low, t->stack.size, weft_task_begin,
-                      t);
+    struct weft_flow *flow = weft_flow_of(stack);
+    *flow = (struct weft_flow){.stack = *stack, .task = t};
+    weft_context_init(&t->context, stack->low, stack->size - WEFT_FLOW_SIZE,
+                      weft_task_begin, flow);
     return true;
 }
 

@@ -33,9 +33,20 @@ void weft_stack_put(struct weft_worker *w, const struct weft_stack *stack,
                     bool pooled);
 void weft_task_starves(struct weft_worker *w, struct weft_task *t);
 
-/* Has `t`, which is runnable, not run yet and no stack to run on? */
-static inline bool weft_task_is_fresh(const struct weft_task *t) {
-    return t->context.sp == NULL && t->bound == NULL;
+/* What lies at the top of each stack that tasks run on, one after the other:
+ * the stack is not in their records, which those that begin where another has
+ * ended would touch a second line of for it. Written by the thread that runs
+ * there. */
+struct weft_flow {
+    struct weft_stack stack; /* fixed */
+    struct weft_task *task; /* whose the frames are now; stale where it ended */
+};
+
+enum { WEFT_FLOW_SIZE = WEFT_CACHE_LINE };
+
+static inline struct weft_flow *weft_flow_of(const struct weft_stack *stack) {
+    return (struct weft_flow *)(void *)(stack->low + stack->size -
+                                        WEFT_FLOW_SIZE);
 }
 
 /* threads.c */

@@ -389,7 +389,7 @@ static inline void weft_task_forgive(struct weft_task *t) {
 
 /* switch.c */
 struct weft_worker *weft_switch_finish(void);
-void weft_task_begin(void *task);
+void weft_task_begin(void *flow);
 struct weft_worker *weft_yield_inside(struct weft_worker *w);
 int weft_park_for_end(uint64_t deadline);
 struct weft_worker *weft_switch_from_handler(struct weft_worker *w,

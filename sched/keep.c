@@ -96,6 +96,7 @@ WEFT_TEXT void weft_bind(struct weft_worker *w, struct weft_task *t) {
     atomic_store_explicit(&w->status, WEFT_WORKER_KEPT, memory_order_relaxed);
     atomic_store_explicit(&w->processor, NULL, memory_order_relaxed);
     t->bound = w;
+    t->context.sp = WEFT_SP_BOUND;
     atomic_fetch_add_explicit(&w->runtime->bound, 1, memory_order_relaxed);
 }
 
@@ -106,7 +107,8 @@ WEFT_TEXT struct weft_worker *weft_host(const struct weft_processor *p,
                                         struct weft_task **n) {
     struct weft_runtime *rt = p->runtime;
     struct weft_worker *to =
-        (*n)->bound != NULL ? (*n)->bound : weft_spare_pop(rt, p->node, *n);
+        weft_task_is_bound(*n) ? (*n)->bound
+                               : weft_spare_pop(rt, p->node, *n);
     if (WEFT_UNLIKELY(to == NULL)) {
         weft_put_back(rt, *n);
         atomic_fetch_add_explicit(&rt->skipped, 1, memory_order_relaxed);

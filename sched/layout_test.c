@@ -48,6 +48,36 @@ static void what_all_read_is_apart_from_what_locks_write(void **state) {
     assert_true(LINE(weft_runtime, poll_until) > LAST(weft_runtime, cap_said));
 }
 
+#if WEFT_RECORD_APART
+/* Which of a record's lines, which lie far from one another. */
+#define PART(member) \
+    (offsetof(struct weft_task, member) / WEFT_RECORDS_DISTANCE)
+#define LAST_BYTE(member)                 \
+    (offsetof(struct weft_task, member) + \
+     sizeof(((struct weft_task *)0)->member) - 1)
+
+/* A birth, a run, an end and a join write a line of the record; with a million
+ * of them each line is 64 MB to and from memory, three times. A wait touches a
+ * second one, a name or a stack of its own size the third. */
+static void a_task_that_never_waits_has_one_line(void **state) {
+    (void)state;
+    assert_true(LAST_BYTE(keeps) < WEFT_CACHE_LINE - sizeof(uint64_t));
+    assert_int_equal(PART(joiner), 0);
+    assert_int_equal(PART(fn), 0);
+    assert_int_equal(PART(value), 0);
+    assert_int_equal(PART(id), 0);
+    assert_int_equal(PART(token), 0);
+    assert_int_equal(PART(state), 0);
+    assert_int_equal(PART(why), 1);
+    assert_int_equal(PART(gate), 1);
+    assert_int_equal(PART(timer), 1);
+    assert_int_equal(PART(carried), 1);
+    assert_true(LAST_BYTE(home) < WEFT_RECORDS_DISTANCE + WEFT_CACHE_LINE);
+    assert_int_equal(PART(name), 2);
+    assert_int_equal(PART(stack), 2);
+}
+#endif
+
 /* Each push and pick reads the number of processors and the configuration, each
  * look for work whether the runtime ends. */
 static void what_is_fixed_is_apart_from_what_is_not(void **state) {
@@ -65,6 +95,9 @@ int main(void) {
         cmocka_unit_test(counters_timers_and_the_monitors_words_are_apart),
         cmocka_unit_test(what_all_read_is_apart_from_what_locks_write),
         cmocka_unit_test(what_is_fixed_is_apart_from_what_is_not),
+#if WEFT_RECORD_APART
+        cmocka_unit_test(a_task_that_never_waits_has_one_line),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

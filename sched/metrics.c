@@ -109,17 +109,20 @@ static const char *const status_names[] = {"spare", "active",  "polling",
 static void dump_task(void *fd, void *task) {
     struct weft_task *t = task;
     uint64_t id = weft_task_id(t);
-    const char *why = atomic_load_explicit(&t->why, memory_order_relaxed);
     uint32_t state = atomic_load_explicit(&t->state, memory_order_relaxed);
+    const char *why = state == WEFT_TASK_WAITING
+                          ? atomic_load_explicit(&t->why, memory_order_relaxed)
+                          : NULL;
     if (id == 0 || state > WEFT_TASK_DEAD) {
         return;
     }
-    weft_print(
-        *(int *)fd, "task %llu \"%s\" %s%s%s%s%s token %u created at %p\n",
-        (unsigned long long)id, weft_task_name(t), state_names[state],
-        why != NULL ? ": " : "", why != NULL ? why : "", t->hog ? ", hog" : "",
-        t->bound != NULL ? ", bound" : "",
-        atomic_load_explicit(&t->token, memory_order_relaxed), t->creator);
+    weft_print(*(int *)fd,
+               "task %llu \"%s\" %s%s%s%s%s token %u created at %p\n",
+               (unsigned long long)id, weft_task_name(t), state_names[state],
+               why != NULL ? ": " : "", why != NULL ? why : "",
+               t->hog ? ", hog" : "", t->bound != NULL ? ", bound" : "",
+               atomic_load_explicit(&t->token, memory_order_relaxed),
+               (void *)(uintptr_t)t->creator);
 }
 
 void weft_dump(int fd) {

@@ -187,6 +187,16 @@ static uint32_t make_two_nodes(void) {
     return stats.guard == WEFT_STACK_GUARD_MADVISE;
 }
 
+/* Where task `i`, which is about to run first, will run. */
+static struct weft_stack stack_of(int i) {
+    struct weft_stack stack;
+    bool in_guard;
+    assert_true(weft_stack_pool_find(rt.stacks, many[i]->context.sp, &stack,
+                                     &in_guard));
+    assert_ptr_equal(weft_flow_of(&stack)->task, many[i]);
+    return stack;
+}
+
 static void stacks_are_of_the_node_that_first_runs_on_them(void **state) {
     static struct weft_worker w;
     (void)state;
@@ -197,14 +207,15 @@ static void stacks_are_of_the_node_that_first_runs_on_them(void **state) {
         struct weft_processor *p = &rt.processors[node];
         for (int i = 0; i < MANY; i++) {
             assert_true(weft_task_equip(p, many[i]));
-            assert_int_equal(weft_stack_node(&many[i]->stack),
-                             node == 0 ? 0 : second);
+            struct weft_stack stack = stack_of(i);
+            assert_int_equal(weft_stack_node(&stack), node == 0 ? 0 : second);
         }
         /* They end on the other's processor. */
         atomic_store_explicit(&w.processor, &rt.processors[1 - node],
                               memory_order_relaxed);
         for (int i = 0; i < MANY; i++) {
-            weft_stack_put(&w, &many[i]->stack, true);
+            struct weft_stack stack = stack_of(i);
+            weft_stack_put(&w, &stack, true);
         }
         /* What it keeps would be run on there. */
         weft_stack_give_batch(rt.stacks, rt.processors[1 - node].stacks,

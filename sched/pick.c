@@ -225,7 +225,8 @@ WEFT_TEXT void weft_put_back(struct weft_runtime *rt, struct weft_task *t) {
 }
 
 static bool is_bound(const struct weft_node *node) {
-    return weft_container_of(node, const struct weft_task, node)->bound != NULL;
+    return weft_task_is_bound(
+        weft_container_of(node, const struct weft_task, node));
 }
 
 /* A task that sleeps on a thread of its own, or NULL: what can go on where no

@@ -250,6 +250,7 @@ static void a_task_with_a_thread_of_its_own_is_found_in_any_queue(
             put_hog(t[i]);
         }
         t[i]->bound = i < 3 ? w : NULL;
+        t[i]->context.sp = i < 3 ? WEFT_SP_BOUND : NULL;
     }
     assert_null(weft_pick_bound(rt)); /* none is counted */
     atomic_store_explicit(&rt->bound, 3, memory_order_relaxed);

@@ -217,7 +217,7 @@ WEFT_TEXT void weft_ready_behind(struct weft_worker *w, struct weft_task *t) {
 /* Gives the token. True when the task was parked: now it is out of its place
  * and the caller's, to be made ready. */
 static WEFT_ALWAYS_INLINE bool give_token(struct weft_task *t) {
-    uint32_t token = atomic_load_explicit(&t->token, memory_order_relaxed);
+    uint8_t token = atomic_load_explicit(&t->token, memory_order_relaxed);
     for (;;) {
         if (token == WEFT_TOKEN_PARKED) {
             /* Acquire: pairs with the release in park_commit(): the task is off
@@ -323,7 +323,7 @@ WEFT_TEXT void weft_unpark_batch(struct weft_runtime *rt,
             continue;
         }
         weft_batch_push(&batch, &t->node);
-        if (t->bound == NULL) { /* else it is on its thread, not suspended */
+        if (!weft_task_is_bound(t)) {
             tasks[fetch++] = t;
         }
     }

@@ -100,21 +100,18 @@ static void *run_first(void *first) {
     return NULL;
 }
 
-/* Who overflowed runs on this thread, or is leaving it. */
+/* Who overflowed: it runs on this thread, or is leaving it. */
 static void describe(void *arg, const struct weft_stack *stack, char *buf,
                      size_t size) {
     struct weft_worker *w = weft_worker_self();
-    struct weft_task *t = w == NULL ? NULL : weft_worker_task(w);
+    struct weft_task *t = weft_flow_of(stack)->task;
     (void)arg;
-    if (t == NULL || t->stack.slot != stack->slot) {
-        t = w == NULL ? NULL : w->left;
-    }
-    if (t == NULL || t->stack.slot != stack->slot) {
+    if (w == NULL || t == NULL || (t != weft_worker_task(w) && t != w->left)) {
         return; /* "a task" is what stands in `buf` */
     }
     weft_format(buf, size, "task \"%s\" (id %llu), created at %p",
                 weft_task_name(t), (unsigned long long)weft_task_id(t),
-                t->creator);
+                (void *)(uintptr_t)t->creator);
 }
 
 static int make_processors(struct weft_runtime *rt) {

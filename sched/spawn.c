@@ -49,17 +49,19 @@ static WEFT_ALWAYS_INLINE void set_up(struct weft_runtime *rt,
                                       bool pooled, bool plain, uintptr_t joiner,
                                       const void *creator) {
     t->context.sp = NULL;
+    t->sleeps = false;
     t->hog = false;
     t->strikes = 0;
     t->priority = (uint8_t)options->priority;
     t->keeps = (uint8_t)(rt->keeps | (options->keep_fp ? WEFT_KEEPS_FP : 0));
+    t->creator = (uintptr_t)creator;
     t->migratable = options->migratable;
     t->pooled = pooled;
     t->plain = plain;
+    t->urged = false;
     t->named = false;
-    t->sleeps = false;
-    t->creator = creator;
-    weft_gate_init(&t->gate);
+    t->carries = false;
+    t->gated = false;
     if (WEFT_UNLIKELY(options->name != NULL)) {
         set_name(t, options->name);
     }

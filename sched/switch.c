@@ -44,7 +44,7 @@
 enum { POLL_INTERVAL = 61 }; /* lone yields between looks at the poller */
 
 static void park_commit(struct weft_worker *w, struct weft_task *t) {
-    uint32_t none = WEFT_TOKEN_NONE;
+    uint8_t none = WEFT_TOKEN_NONE;
     weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_WAITING);
     /* Release: what the task wrote is seen by who runs it next; pairs with the
      * acquire in give_token(). Acquire on failure: pairs with the release
@@ -85,7 +85,7 @@ WEFT_TEXT struct weft_worker *weft_switch_finish(void) {
 static WEFT_ALWAYS_INLINE struct weft_context *aim_at(struct weft_worker *w,
                                                       struct weft_processor *p,
                                                       struct weft_task *n) {
-    if (n == NULL || n->bound != NULL ||
+    if (n == NULL || weft_task_is_bound(n) ||
         (WEFT_UNLIKELY(weft_task_is_fresh(n)) && !weft_task_equip(p, n))) {
         w->next = n;
         atomic_store_explicit(&w->task, NULL, memory_order_relaxed);
@@ -178,10 +178,18 @@ WEFT_TEXT struct weft_worker *weft_switch_from_handler(struct weft_worker *w,
     return w;
 }
 
+/* Has `t`, which runs here, closed its own gate? Few ever do: it is not on the
+ * line that each switch touches. */
+static WEFT_ALWAYS_INLINE bool gate_is_closed(const struct weft_task *t) {
+    return WEFT_UNLIKELY(t->gated) && weft_gate_is_closed(&t->gate);
+}
+
 /* Part of the first frame: weft_migrate_allowed() wants one of the runtime's.
  */
-static WEFT_ALWAYS_INLINE void run_body(struct weft_task *t) {
+static WEFT_ALWAYS_INLINE void run_body(struct weft_task *t,
+                                        const struct weft_flow *flow) {
     if (WEFT_UNLIKELY(t->migratable)) {
+        t->stack = flow->stack;
         weft_migrate_scrub();
     }
     if (t->plain) {
@@ -235,22 +243,21 @@ __attribute__((noreturn)) static WEFT_NOINLINE WEFT_TEXT void exit_to(
  * do not wait cost no change of stacks. Any other is switched to, and this does
  * not return. */
 static WEFT_ALWAYS_INLINE struct weft_task *succeed(struct weft_worker *w,
-                                                    struct weft_task *t) {
+                                                    struct weft_task *t,
+                                                    struct weft_flow *flow) {
     struct weft_processor *p = weft_worker_processor(w);
-    struct weft_stack stack = t->stack;
     struct weft_context dying;
     bool pooled = t->pooled;
     uint8_t keeps = keeps_something(w, t) ? end_keeping(w, t) : 0;
     weft_context_inherit(&dying, &t->context);
-    t->stack.slot = NULL;
     atomic_store_explicit(&w->task, NULL, memory_order_relaxed);
     weft_task_ended(w, p, t);
     struct weft_task *n = weft_pick_after_end(p);
     if (WEFT_UNLIKELY(n == NULL || !weft_task_is_fresh(n) || !n->pooled ||
                       !pooled || keeps != 0)) {
-        exit_to(w, n, &dying, &stack, pooled, keeps);
+        exit_to(w, n, &dying, &flow->stack, pooled, keeps);
     }
-    n->stack = stack;
+    flow->task = n;
     weft_context_inherit(&n->context, &dying);
     weft_task_become(n, WEFT_TASK_RUNNABLE, WEFT_TASK_RUNNING);
     atomic_store_explicit(&w->task, n, memory_order_relaxed);
@@ -260,12 +267,13 @@ static WEFT_ALWAYS_INLINE struct weft_task *succeed(struct weft_worker *w,
 
 /* The first frame of each stack: entered by a switch, gate closed. In the
  * runtime's text, where weft_migrate_allowed() wants the chain to end. */
-WEFT_TEXT void weft_task_begin(void *task) {
-    struct weft_task *t = task;
+WEFT_TEXT void weft_task_begin(void *flow) {
+    struct weft_flow *f = flow;
+    struct weft_task *t = f->task;
     struct weft_worker *w = weft_switch_finish();
     for (;;) {
         weft_leave(w);
-        run_body(t);
+        run_body(t, f);
         w = weft_enter();
         if (WEFT_UNLIKELY(w == NULL)) {
             weft_fatal(
@@ -274,13 +282,13 @@ WEFT_TEXT void weft_task_begin(void *task) {
                 weft_task_name(t));
         }
         WEFT_CHECK_OP(weft_worker_task(w), ==, t);
-        if (weft_gate_is_closed(&t->gate)) {
+        if (gate_is_closed(t)) {
             weft_fatal(
                 "task \"%s\" (id %llu) ended between weft_preempt_disable() "
                 "and weft_preempt_enable(); enable on each way out",
                 weft_task_name(t), (unsigned long long)weft_task_id(t));
         }
-        t = succeed(w, t);
+        t = succeed(w, t, f);
     }
 }
 
@@ -334,6 +342,7 @@ WEFT_TEXT void weft_check_slowly(void) {
 WEFT_TEXT void weft_preempt_disable(void) {
     struct weft_worker *w = weft_enter();
     if (w != NULL) {
+        weft_worker_task(w)->gated = true;
         weft_gate_close(&weft_worker_task(w)->gate);
         weft_leave(w);
     }
@@ -387,7 +396,7 @@ static WEFT_ALWAYS_INLINE int park(struct weft_worker *w, uint64_t deadline,
             result = weft_timer_arm(w, t, deadline);
         }
         if (result == 0) {
-            if (WEFT_UNLIKELY(weft_gate_is_closed(&t->gate))) {
+            if (WEFT_UNLIKELY(gate_is_closed(t))) {
                 weft_fatal(
                     "task \"%s\" waits (%s) after weft_preempt_disable(); "
                     "enable before what may wait, or lock a weft_mutex",
@@ -399,7 +408,6 @@ static WEFT_ALWAYS_INLINE int park(struct weft_worker *w, uint64_t deadline,
             }
             atomic_store_explicit(&t->why, why, memory_order_relaxed);
             w = switch_to(w, p, t, weft_pick_quickly(p), WEFT_AFTER_PARK);
-            atomic_store_explicit(&t->why, NULL, memory_order_relaxed);
             if (deadline != WEFT_FOREVER && !weft_timer_disarm(t)) {
                 result = -ETIMEDOUT;
             }

@@ -70,7 +70,6 @@ WEFT_TEXT static int pop_due(struct weft_processor *p, uint64_t now,
            (node = weft_timer_heap_pop(&p->timers, now)) != NULL) {
         struct weft_task *t = weft_container_of(node, struct weft_task, timer);
         __builtin_prefetch(t, 1);
-        __builtin_prefetch(&t->fn, 1); /* its second line */
         tasks[count++] = t;
     }
     weft_lock_release(&p->timer_lock);

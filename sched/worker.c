@@ -435,7 +435,7 @@ WEFT_TEXT void weft_worker_main(struct weft_worker *w) {
             if (p != NULL) { /* the runtime ends */
                 break;
             }
-        } else if (t->bound != NULL) {
+        } else if (weft_task_is_bound(t)) {
             pass_on(w, t);
             is_spare = true;
         } else {

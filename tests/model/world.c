@@ -128,7 +128,7 @@ static void name_parts(void) {
     }
     for (int i = 0; i < WORLD_TASKS; i++) {
         struct weft_task *t = &world.tasks[i];
-        model_name(&t->token, 4, "task.token");
+        model_name(&t->token, 1, "task.token");
         model_name(&t->joiner, 8, "task.joiner");
         model_label(t, sizeof(*t), "a task");
     }

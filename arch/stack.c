@@ -11,7 +11,9 @@
  * class's two lists: warm (its pages are there) or cold (only the top one is).
  * Take prefers warm, last in first out, then cold, then fresh; a class grows
  * when all are empty. A guard is installed when a slot is first taken, outside
- * the lock: a slab costs nothing until it is used. Where several can be guarded
+ * the lock: a slab costs nothing until it is used, and stacks that are promised
+ * and never used cost address space alone: slots that were never taken are not
+ * written either. Where several can be guarded
  * at one go (stack_make.c), and there are many already, some more are that will
  * be taken next: they wait as cold ones, their top pages there. A slot whose
  * guard failed goes under the cold ones, unguarded, and tries again when its
@@ -147,7 +149,8 @@ void weft_stack_pool_free(struct weft_stack_pool *pool) {
         atomic_load_explicit(&pool->slabs, memory_order_relaxed);
     while (slab != NULL) {
         struct slab *next = slab->next;
-        for (uint32_t i = 0; i < slab->count; i++) {
+        uint32_t made = atomic_load_explicit(&slab->made, memory_order_relaxed);
+        for (uint32_t i = 0; i < made; i++) {
             if (slab->slots[i].guarded) {
                 weft_slot_tell(pool, &slab->slots[i], false);
             }
@@ -218,9 +221,9 @@ static struct weft_stack_slot *pick_fresh(struct pile *pile,
     uint32_t made = atomic_load_explicit(&slab->made, memory_order_relaxed);
     struct weft_stack_slot *slot = &slab->slots[made];
     WEFT_CHECK_OP(slot->state, ==, SLOT_FRESH);
-    /* Relaxed: it publishes nothing, slots are described by what was fixed when
-     * the slab was published. */
-    atomic_store_explicit(&slab->made, made + 1, memory_order_relaxed);
+    slot->slab = slab;
+    /* Release: the slot's slab. Pairs with the acquire in made_of(). */
+    atomic_store_explicit(&slab->made, made + 1, memory_order_release);
     pile->made++;
     if (made + 1 == slab->count) {
         shelf->fresh = slab->next_fresh;

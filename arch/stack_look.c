@@ -3,8 +3,8 @@
  * stack there is, figures, and the pool's own check of itself.
  *
  * find and each run in signal handlers and beside everything else: they read
- * only what is fixed once a slab is on the list, and how many of its slots were
- * ever taken. */
+ * only what is fixed once a slab is on the list, how many of its slots were ever
+ * taken, and of which slab those are. */
 #include <string.h>
 
 #include "weft/arch/stack.h"
@@ -17,7 +17,8 @@ static struct slab *first_slab(struct weft_stack_pool *pool) {
 }
 
 static uint32_t made_of(struct slab *slab) {
-    return atomic_load_explicit(&slab->made, memory_order_relaxed);
+    /* Acquire: pairs with the release in pick_fresh(). */
+    return atomic_load_explicit(&slab->made, memory_order_acquire);
 }
 
 void weft_stack_pool_each(struct weft_stack_pool *pool,

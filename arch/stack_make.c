@@ -85,9 +85,6 @@ int weft_stack_grow(struct weft_stack_pool *pool, uint32_t index,
     slab->kind = index;
     slab->count = (uint32_t)count;
     slab->node = node;
-    for (size_t i = 0; i < count; i++) {
-        slab->slots[i].slab = slab;
-    }
 
     struct slab *old = atomic_load_explicit(&pool->slabs, memory_order_relaxed);
     do {

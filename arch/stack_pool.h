@@ -28,7 +28,7 @@ enum slot_state { SLOT_FRESH, SLOT_TAKEN, SLOT_FREE };
 
 struct weft_stack_slot {
     struct weft_stack_slot *next; /* in a list: its class's lock */
-    struct slab *slab;            /* fixed after the slab is made */
+    struct slab *slab;            /* fixed once it was taken */
     uint8_t state;                /* its class's lock */
     bool guarded;                 /* whoever took the slot out of a list */
     uint32_t valgrind;            /* its number for the stack */
@@ -43,7 +43,8 @@ struct slab {
     uint32_t kind;
     uint32_t count;
     uint32_t node;
-    /* Slots taken so far, from 0 up; written under the class's lock. */
+    /* Slots taken so far, from 0 up; written under the class's lock. What lies
+     * past them is zeroes, and no memory. */
     _Atomic uint32_t made;
     /* Class's lock: the slabs with fresh slots. */
     struct slab *next_fresh;

@@ -16,7 +16,8 @@
  * ring where a node may not wait behind its owner: here up to a block of the
  * oldest nodes can't be stolen while the owner is busy with one of them, unless
  * the owner calls share. weft's scheduler, whose owner may run one task for a
- * whole time slice, uses the other one.
+ * whole time slice, uses the other one; it would gain nothing by this one that
+ * could be measured (docs/scheduler.md, "Which queues").
  *
  * A thief that lives on one owner should rest for some 0.4 us when it caught
  * less than a block: else it follows the owner so closely that each waits for

@@ -11,7 +11,8 @@
  * runs, ns for a push and a pop, this one and the simple one): one thread 12
  * and 10, two threads 54 to 65 and 52, four on two CPUs 47 to 65 and 61 to 64,
  * one that pushes and one that takes batches 50 to 68 and 62 to 70, whole
- * batches of 64, each, 2.1 and 0.2.
+ * batches of 64, each, 2.1 and 0.2. In the scheduler's own benches it makes no
+ * difference (docs/scheduler.md, "Which queues").
  *
  * Two lists. Pushers append to the inbox; takers eat the front list, and when
  * it is empty take the whole inbox as the new one.

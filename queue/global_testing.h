@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a global queue promises: order, batches, clear, the length without the
- * lock; random operations against a model; producers and consumers at once.
+ * lock; random operations against a model; producers and consumers at once;
+ * three nodes among four threads.
  *
  * Included once by each test, where the names that begin with weft_global mean
  * the queue to be tested. */
@@ -10,6 +11,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "weft/queue/pest_testing.h"
 #include "weft/queue/testing.h"
 
 enum { COUNT = 64 };
@@ -197,13 +199,13 @@ static void random_operations_do_what_an_array_would(void **state) {
     }
 }
 
-enum { PRODUCERS = 2, CONSUMERS = 2, EACH = WEFT_TSAN ? 20000 : 100000 };
+enum { PRODUCERS = 2, CONSUMERS = 2, EACH = WEFT_TSAN ? 20000 : 50000 };
 
 struct fair {
     struct weft_global global;
     struct item *items;
     _Atomic uint32_t missing;
-    _Atomic uint32_t left;
+    _Atomic uint32_t left; /* items, or threads, that have something to do */
     _Atomic uint32_t next_producer;
     uint64_t seed;
 };
@@ -263,8 +265,20 @@ static void *consume(void *arg) {
     return NULL;
 }
 
+/* Pesters `threads`, so that some stop between a push's steps or with the lock,
+ * until nothing is left to do. */
+static void pest_until_done(struct pest *pest, pthread_t *threads,
+                            uint32_t count, struct fair *fair) {
+    pest_start(pest, threads, count, fair->seed);
+    while (atomic_load_explicit(&fair->left, memory_order_acquire) != 0) {
+        sched_yield();
+    }
+    pest_stop(pest);
+}
+
 static void producers_and_consumers_lose_nothing_and_keep_order(void **state) {
     struct fair fair = {.seed = test_seed()};
+    struct pest pest;
     pthread_t threads[PRODUCERS + CONSUMERS];
     weft_global_init(&fair.global);
     fair.items = items_new(PRODUCERS * EACH);
@@ -275,12 +289,82 @@ static void producers_and_consumers_lose_nothing_and_keep_order(void **state) {
                                   i < PRODUCERS ? produce : consume,
                                   &fair) == 0);
     }
+    pest_until_done(&pest, threads, PRODUCERS + CONSUMERS, &fair);
     for (int i = 0; i < PRODUCERS + CONSUMERS; i++) {
         WEFT_CHECK(pthread_join(threads[i], NULL) == 0);
     }
     assert_int_equal(weft_global_length(&fair.global), 0);
     assert_true(weft_global_valid(&fair.global));
     items_all_taken_once(fair.items, PRODUCERS * EACH);
+    free(fair.items);
+}
+
+/* Three nodes among four threads, each of which pushes what it has got at once:
+ * lists end everywhere, and a node is back in the queue before the others that
+ * looked at it have moved on. Batches too, of what there is. This is for a list
+ * what four slots are for a ring. */
+enum { ROUND = 4, TURNS = 10000 };
+
+static void *go_round(void *arg) {
+    struct fair *fair = arg;
+    uint64_t seed = fair->seed + 7 * atomic_fetch_add(&fair->next_producer, 1);
+    test_start_together(&fair->missing);
+    for (uint32_t i = 0; i < TURNS; i++) {
+        struct weft_batch batch;
+        struct weft_node *node;
+        weft_batch_init(&batch);
+        if (test_random(&seed, 3) == 0) {
+            weft_global_pop_batch(&fair->global, 2, &batch);
+        } else if ((node = weft_global_pop(&fair->global)) != NULL) {
+            item_of(node)->taken++;
+            if (test_random(&seed, 8) == 0) {
+                weft_global_push_front(&fair->global, node);
+            } else {
+                weft_global_push(&fair->global, node);
+            }
+        }
+        for (node = batch.head; node != NULL && batch.count != 0;
+             node = node == batch.tail ? NULL : node->next) {
+            item_of(node)->taken++;
+        }
+        weft_global_push_batch(&fair->global, &batch);
+        if (i % 64 == 0) {
+            sched_yield();
+        }
+    }
+    atomic_fetch_sub_explicit(&fair->left, 1, memory_order_release);
+    return NULL;
+}
+
+static void nodes_that_are_pushed_again_at_once_are_not_lost(void **state) {
+    struct fair fair = {.seed = test_seed()};
+    struct pest pest;
+    pthread_t threads[ROUND];
+    weft_global_init(&fair.global);
+    fair.items = items_new(3);
+    for (int i = 0; i < 3; i++) {
+        weft_global_push(&fair.global, &fair.items[i].node);
+    }
+    atomic_init(&fair.left, ROUND);
+    atomic_init(&fair.missing, ROUND);
+    for (int i = 0; i < ROUND; i++) {
+        WEFT_CHECK(pthread_create(&threads[i], NULL, go_round, &fair) == 0);
+    }
+    pest_until_done(&pest, threads, ROUND, &fair);
+    for (int i = 0; i < ROUND; i++) {
+        WEFT_CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+    struct weft_batch all;
+    weft_batch_init(&all);
+    assert_true(weft_global_valid(&fair.global));
+    assert_int_equal(weft_global_clear(&fair.global, &all), 3);
+    assert_true(weft_batch_valid(&all));
+    uint32_t seen = 0;
+    while (all.count != 0) {
+        seen |= 1u << item_of(weft_batch_pop(&all))->number;
+    }
+    assert_int_equal(seen, 7);
+    assert_int_equal(weft_global_length(&fair.global), 0);
     free(fair.items);
 }
 
@@ -292,6 +376,7 @@ static void producers_and_consumers_lose_nothing_and_keep_order(void **state) {
         cmocka_unit_test(a_batch_goes_in_and_out_in_order),                    \
         cmocka_unit_test(clear_takes_everything),                              \
         cmocka_unit_test(random_operations_do_what_an_array_would),            \
-        cmocka_unit_test(producers_and_consumers_lose_nothing_and_keep_order)
+        cmocka_unit_test(producers_and_consumers_lose_nothing_and_keep_order), \
+        cmocka_unit_test(nodes_that_are_pushed_again_at_once_are_not_lost)
 
 #endif

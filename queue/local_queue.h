@@ -29,7 +29,10 @@
 extern "C" {
 #endif
 
-enum { WEFT_LOCAL_SLOTS = 256 };
+/* A test has fewer. */
+#ifndef WEFT_LOCAL_SLOTS
+#define WEFT_LOCAL_SLOTS 256
+#endif
 
 WEFT_LOCKFREE_QUEUE_DEFINE(weft_local_ring, WEFT_LOCAL_SLOTS)
 
@@ -43,8 +46,8 @@ struct weft_local {
     WEFT_ATOMIC(uint64_t) steals;
     WEFT_ATOMIC(uint64_t) stolen;
     WEFT_ATOMIC(uint64_t) overflows;
-    /* Fixed after init: nobody steals from it. The owner's to read: a thief that
-     * looked here would take a line that each push writes. */
+    /* Fixed after init: nobody steals from it. The owner's to read: a thief
+     * that looked here would take a line that each push writes. */
     bool alone;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The lock-free global queue: what all global queues promise, the moment
- * between a pusher's two steps, and nodes that go round at once. */
+/* The lock-free global queue: what all global queues promise, and the
+ * moment between a pusher's two steps. */
 #include "weft/queue/lockfree_global.h"
 
 #include "weft/queue/testing.h"
@@ -79,76 +79,11 @@ static void a_taker_waits_for_the_link_of_an_unfinished_push(void **state) {
     WEFT_CHECK(pthread_join(thread, NULL) == 0);
 }
 
-/* Three nodes among four threads, each of which pushes what it has got at once:
- * lists end everywhere, and a node is back in the queue before the others that
- * looked at it have moved on. Batches too, of what there is. */
-enum { ROUND = 4, TURNS = WEFT_TSAN ? 10000 : 20000 };
-
-static void *go_round(void *arg) {
-    struct fair *fair = arg;
-    uint64_t seed = fair->seed + 7 * atomic_fetch_add(&fair->next_producer, 1);
-    test_start_together(&fair->missing);
-    for (uint32_t i = 0; i < TURNS; i++) {
-        struct weft_batch batch;
-        struct weft_node *node;
-        weft_batch_init(&batch);
-        if (test_random(&seed, 3) == 0) {
-            weft_global_pop_batch(&fair->global, 2, &batch);
-        } else if ((node = weft_global_pop(&fair->global)) != NULL) {
-            item_of(node)->taken++;
-            if (test_random(&seed, 8) == 0) {
-                weft_global_push_front(&fair->global, node);
-            } else {
-                weft_global_push(&fair->global, node);
-            }
-        }
-        for (node = batch.head; node != NULL && batch.count != 0;
-             node = node == batch.tail ? NULL : node->next) {
-            item_of(node)->taken++;
-        }
-        weft_global_push_batch(&fair->global, &batch);
-        if (i % 64 == 0) {
-            sched_yield();
-        }
-    }
-    return NULL;
-}
-
-static void nodes_that_are_pushed_again_at_once_are_not_lost(void **state) {
-    struct fair fair = {.seed = test_seed()};
-    pthread_t threads[ROUND];
-    weft_global_init(&fair.global);
-    fair.items = items_new(3);
-    for (int i = 0; i < 3; i++) {
-        weft_global_push(&fair.global, &fair.items[i].node);
-    }
-    atomic_init(&fair.missing, ROUND);
-    for (int i = 0; i < ROUND; i++) {
-        WEFT_CHECK(pthread_create(&threads[i], NULL, go_round, &fair) == 0);
-    }
-    for (int i = 0; i < ROUND; i++) {
-        WEFT_CHECK(pthread_join(threads[i], NULL) == 0);
-    }
-    struct weft_batch all;
-    weft_batch_init(&all);
-    assert_true(weft_global_valid(&fair.global));
-    assert_int_equal(weft_global_clear(&fair.global, &all), 3);
-    assert_true(weft_batch_valid(&all));
-    uint32_t seen = 0;
-    while (all.count != 0) {
-        seen |= 1u << item_of(weft_batch_pop(&all))->number;
-    }
-    assert_int_equal(seen, 7);
-    assert_int_equal(weft_global_length(&fair.global), 0);
-    free(fair.items);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         GLOBAL_TESTS,
         cmocka_unit_test(what_is_behind_an_unfinished_push_appears_with_it),
         cmocka_unit_test(a_taker_waits_for_the_link_of_an_unfinished_push),
-        cmocka_unit_test(nodes_that_are_pushed_again_at_once_are_not_lost),
     };
     return cmocka_run_group_tests(tests, number_all, NULL);
 }

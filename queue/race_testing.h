@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A ring among threads. Four slots make every steal meet a wrap, a full ring
- * or another thief. A pest interrupts the threads at any instruction and makes
- * them yield there, so that steals stop half-way even on a busy machine with
- * one processor to spare. Nodes carry plain fields, so the thread sanitizer
- * sees whether each hand-over was ordered.
+ * or another thief, and a pest stops steals half-way. Nodes carry plain fields,
+ * so the thread sanitizer sees whether each hand-over was ordered.
  *
  * Included once by each test, which makes a ring of four slots called `four`
  * and defines
@@ -18,48 +16,11 @@
 #define WEFT_QUEUE_RACE_TESTING_H_
 
 #include <pthread.h>
-#include <signal.h>
 
+#include "weft/queue/pest_testing.h"
 #include "weft/queue/testing.h"
 
 enum { THIEVES = 3, ITEMS = RACE_ITEMS / (WEFT_TSAN ? 5 : 1) };
-
-/* The pest: signals whose handler gives the processor away. */
-struct pest {
-    pthread_t thread;
-    pthread_t *victims;
-    uint32_t count;
-    _Atomic bool stop;
-    uint64_t seed;
-};
-
-static void yield_here(int signal) {
-    sched_yield();
-}
-
-static void *pest_main(void *arg) {
-    struct pest *pest = arg;
-    while (!atomic_load_explicit(&pest->stop, memory_order_acquire)) {
-        uint32_t i = test_random(&pest->seed, pest->count);
-        pthread_kill(pest->victims[i], SIGUSR1);
-        sched_yield();
-    }
-    return NULL;
-}
-
-static void pest_start(struct pest *pest, pthread_t *victims, uint32_t count,
-                       uint64_t seed) {
-    struct sigaction action = {.sa_handler = yield_here};
-    sigaction(SIGUSR1, &action, NULL);
-    *pest = (struct pest){.victims = victims, .count = count, .seed = seed};
-    WEFT_CHECK(pthread_create(&pest->thread, NULL, pest_main, pest) == 0);
-}
-
-/* Before the victims are joined: a signal needs a thread to go to. */
-static void pest_stop(struct pest *pest) {
-    atomic_store_explicit(&pest->stop, true, memory_order_release);
-    WEFT_CHECK(pthread_join(pest->thread, NULL) == 0);
-}
 
 struct race {
     struct four ring;

@@ -19,14 +19,7 @@
 enum { BEGIN = 1000, END = 2000 };
 
 static uint32_t ended[2];
-static _Alignas(64) char entries[WORLD_PROCESSORS][4096];
 static struct weft_due due[WORLD_TASKS];
-
-static void *map_entries(size_t size) {
-    static int mapped;
-    WEFT_CHECK_OP(size, <=, sizeof(entries[0]));
-    return entries[mapped++ % WORLD_PROCESSORS];
-}
 
 static void worker_0(void) {
     world_work(0);
@@ -96,11 +89,7 @@ static void set_up_clock(void) {
     struct weft_virtual_clock *c = &world.rt.clock;
     atomic_init(&c->now, BEGIN);
     c->due = due;
-    for (int i = 0; i < WORLD_PROCESSORS; i++) {
-        world.processors[i].timers.map = map_entries;
-        model_label(entries[i], sizeof(entries[i]), "a heap's entries");
-        model_name(&world.processors[i].timer_lock, 4, "timer_lock");
-    }
+    world_give_timers();
     model_name(&c->now, sizeof(c->now), "clock.now");
     model_name(&c->lock, sizeof(c->lock), "clock.lock");
     model_name(&world.rt.strays, 4, "strays");

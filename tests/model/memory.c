@@ -13,7 +13,7 @@
 
 #include "inside.h"
 
-enum { PLACES = 1 << 12, NAMES = 64, USES = 256 };
+enum { PLACES = 1 << 12, NAMES = 96, USES = 256 };
 
 struct message {
     uint64_t value;

@@ -14,7 +14,11 @@ enum { TASK_STACK = 32 * 1024 };
 struct world world;
 static struct weft_thread *selves[MODEL_THREADS];
 static _Alignas(64) char stacks[WORLD_PROCESSORS * WORLD_TASKS][TASK_STACK];
+static _Alignas(64) char entries[WORLD_PROCESSORS][4096];
+static _Atomic unsigned mapped;
 static _Atomic uint32_t kicked;
+static _Atomic uint64_t world_now;
+bool world_time_passes;
 
 /* --- what stands in for the layers below ------------------------------------
  */
@@ -38,9 +42,20 @@ long model_syscall(long nr, long a, long b, long c, long d, long e, long f) {
 int model_clock_gettime(clockid_t clock, struct timespec *now);
 int model_clock_gettime(clockid_t clock, struct timespec *now) {
     (void)clock;
-    now->tv_sec = 1;
-    now->tv_nsec = 0;
+    *now = weft_ns_timespec(
+        world_time_passes
+            ? atomic_load_explicit(&world_now, memory_order_relaxed)
+            : WORLD_BEGIN);
     return 0;
+}
+
+static void let_time_pass(uint64_t deadline) {
+    uint64_t now = atomic_load_explicit(&world_now, memory_order_relaxed);
+    while (world_time_passes && now < deadline &&
+           !atomic_compare_exchange_strong_explicit(&world_now, &now, deadline,
+                                                    memory_order_relaxed,
+                                                    memory_order_relaxed)) {
+    }
 }
 
 void model_timer_kick(struct weft_timer *timer);
@@ -67,6 +82,7 @@ int model_poller_wait(struct weft_poller *poller, uint64_t deadline,
         if (deadline == 0 ||
             model_futex_wait((const volatile void *)&kicked, 0,
                              deadline != WEFT_FOREVER) == -ETIMEDOUT) {
+            let_time_pass(deadline);
             break;
         }
     }
@@ -107,6 +123,7 @@ static void name_runtime(void) {
     model_name(&rt->hogs.length, 4, "hogs.length");
     model_name(&rt->hogs.lock, 4, "hogs.lock");
     model_label(&kicked, 4, "the poller");
+    model_label(&world_now, 8, "the clock");
     model_label(rt, sizeof(*rt), "the runtime");
 }
 
@@ -115,6 +132,7 @@ static void name_parts(void) {
         struct weft_processor *p = &world.processors[i];
         model_name(&p->worker, 8, "processor.worker");
         model_name(&p->slot, 8, "processor.slot");
+        model_name(&p->timer_lock, 4, "timer_lock");
         model_label(&p->queue, sizeof(p->queue), "processor.queue");
         model_label(p, sizeof(*p), "a processor");
     }
@@ -130,6 +148,7 @@ static void name_parts(void) {
         struct weft_task *t = &world.tasks[i];
         model_name(&t->token, 1, "task.token");
         model_name(&t->joiner, 8, "task.joiner");
+        model_name(&t->timer.index, 4, "timer.index");
         model_label(t, sizeof(*t), "a task");
     }
     model_label(stacks, sizeof(stacks), "a stack");
@@ -140,7 +159,9 @@ void world_reset(unsigned processors) {
     memset(&world, 0, sizeof(world));
     memset(selves, 0, sizeof(selves));
     atomic_init(&kicked, 0);
-    world_awaits_descriptors = false;
+    world_awaits_descriptors = world_time_passes = false;
+    atomic_init(&world_now, WORLD_BEGIN);
+    atomic_init(&mapped, 0);
     rt->processor_count = processors;
     rt->processors = world.processors;
     rt->config = (struct weft_config){
@@ -181,6 +202,20 @@ void world_reset(unsigned processors) {
     }
     name_runtime();
     name_parts();
+}
+
+static void *map_entries(size_t size) {
+    unsigned nth = atomic_fetch_add_explicit(&mapped, 1, memory_order_relaxed);
+    WEFT_CHECK_OP(size, <=, sizeof(entries[0]));
+    WEFT_CHECK_OP(nth, <, (unsigned)WORLD_PROCESSORS);
+    return entries[nth];
+}
+
+void world_give_timers(void) {
+    for (int i = 0; i < WORLD_PROCESSORS; i++) {
+        world.processors[i].timers.map = map_entries;
+        model_label(entries[i], sizeof(entries[i]), "a heap's entries");
+    }
 }
 
 struct weft_task *world_task(int i, void *(*fn)(void *), uintptr_t joiner) {

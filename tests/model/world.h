@@ -2,8 +2,8 @@
 /* A scheduler in the checker: all of //sched:core as it ships, and below it, as
  * they ship, the ring, the global queue and the mailbox. Modelled: futexes, the
  * lock's slow half (it waits until the lock is free), membarrier, the poller
- * (it sleeps until it is kicked), the clock (it stands still, deadlines come
- * when the checker likes). There is no monitor, and no new OS threads: what
+ * (it sleeps until it is kicked), the clock (deadlines come when the checker
+ * likes; it stands still, or says so). There is no monitor, and no new OS threads: what
  * they do is a scenario's own to call.
  *
  * A model thread is a worker's OS thread: world_be() says which. Tasks are
@@ -32,6 +32,15 @@ extern struct world world;
 /* Does a task wait for a descriptor? For which nothing ever comes. After
  * world_reset(), from set_up(). */
 extern bool world_awaits_descriptors;
+
+/* Is a deadline that has come over for all from then on? Else the clock says
+ * WORLD_BEGIN for ever. After world_reset(), from set_up(). */
+#define WORLD_BEGIN UINT64_C(1000000000)
+extern bool world_time_passes;
+
+/* The heaps of timers get memory that is the same in all runs. After
+ * world_reset(), from set_up(). */
+void world_give_timers(void);
 
 /* A runtime of so many processors, all idle, and all workers in existence, none
  * a spare yet. From set_up(). */

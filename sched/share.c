@@ -23,6 +23,11 @@
  * on this machine, the monitor) is not its own; a slice that it ends itself is
  * taken for whole.
  *
+ * A burst lasts as long as a debt can be paid for. Half of that was measured:
+ * what a burst costs to begin and to end, and its first round, in which each
+ * task has waited for long, come once a burst, and twice as often then. More
+ * than all of it would be lost to the hogs.
+ *
  * The idea is that of lag in EEVDF (Stoica and Abdel-Wahab, 1995) with two
  * classes in place of many tasks. Rejected: a hog for every 64th pick; how much
  * that gives them depends on how long light tasks take.
@@ -46,7 +51,7 @@ enum {
     EARN = 5,
     CREDIT_MAX = 700 * 1000,      /* ns */
     DEBT_MAX = 700 * 1000,        /* ns */
-    BURST = 350 * 1000,           /* ns */
+    BURST = DEBT_MAX,             /* ns: see above */
     LIGHT_SLICE = 100 * 1000,     /* ns; the kernel's least */
     HOG_SLICE = 50 * 1000 * 1000, /* ns */
 };

@@ -163,7 +163,9 @@ struct weft_worker {
     bool is_spare;
 
     /* The monitor's. */
-    int stat_fd; /* /proc/self/task/TID/stat, -1 when not to be had */
+    int stat_fd; /* /proc/self/task/TID/stat, -1 when not to be had; then */
+    uint64_t still_cpu;             /* CPU time that it had used */
+    uint64_t still_at, still_since; /* when last looked at, and when it moved */
 };
 
 struct weft_processor {

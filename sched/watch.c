@@ -25,7 +25,12 @@
  *
  * A thread that sleeps in the kernel is not signalled (its call would return
  * EINTR): its processor is retaken (keep.c), whoever waits for it and
- * within two ticks, however much is left of the slice.
+ * within two ticks, however much is left of the slice. Where the kernel does
+ * not tell (no /proc, no descriptor left when the thread began) one whose CPU
+ * clock stands still for a while is taken to sleep, and one is signalled only
+ * when its clock has just moved. On a busy machine a thread that waits for a
+ * CPU is then taken for a sleeper at times: it goes on without a processor
+ * until weft_watch_strays() finds that it runs.
  *
  * Always true: one light task that all may take makes room on one processor:
  * look->shared counts those for which nobody has been asked yet. */
@@ -45,23 +50,11 @@ enum {
     MOVES = 8,            /* slices between looks at one that needs no help */
     GRACE = 300 * 1000,   /* ns that an alarm may be late */
     SOON = 100 * 1000,    /* ns between what is due and its alarm */
+    STILL = 300 * 1000,   /* ns without CPU time that make a sleeper, and */
+    FRESH = 250 * 1000,   /* ns between looks that tell that one runs now */
 };
 
-/* Does the thread sleep in the kernel? R: it runs or would like to. */
-static bool is_asleep(struct weft_worker *w) {
-    char text[128];
-    if (w->stat_fd < 0) {
-        return false;
-    }
-    long n =
-        weft_syscall(SYS_pread64, w->stat_fd, (long)text, sizeof text, 0, 0, 0);
-    for (long i = n - 1; i > 0; i--) {
-        if (text[i] == ')') { /* "TID (name) STATE ..." */
-            return i + 2 < n && text[i + 2] != 'R';
-        }
-    }
-    return false;
-}
+enum doing { RUNS, SLEEPS, WHO_KNOWS };
 
 /* CPU time that the thread has used, in ns. */
 static uint64_t cpu_time(struct weft_worker *w) {
@@ -70,6 +63,39 @@ static uint64_t cpu_time(struct weft_worker *w) {
     struct timespec ts = {0, 0};
     (void)weft_syscall(SYS_clock_gettime, clock, (long)&ts, 0, 0, 0, 0);
     return weft_timespec_ns(&ts);
+}
+
+/* By the CPU clock alone: it has to have run for half the time since the last
+ * look, and that not longer than `fresh` ago, to be said to run. */
+static enum doing guess_doing(struct weft_worker *w, uint64_t now,
+                              uint64_t fresh) {
+    uint64_t cpu = cpu_time(w);
+    uint64_t passed = now - w->still_at;
+    uint64_t used = cpu - w->still_cpu;
+    w->still_at = now;
+    w->still_cpu = cpu;
+    if (used > 0) {
+        w->still_since = now;
+        return used >= passed / 2 && passed <= fresh ? RUNS : WHO_KNOWS;
+    }
+    return now - w->still_since >= STILL ? SLEEPS : WHO_KNOWS;
+}
+
+/* Does the thread sleep in the kernel? R: it runs or would like to. */
+static enum doing look_doing(struct weft_worker *w, uint64_t now,
+                             uint64_t fresh) {
+    char text[128];
+    if (WEFT_UNLIKELY(w->stat_fd < 0)) {
+        return guess_doing(w, now, fresh);
+    }
+    long n =
+        weft_syscall(SYS_pread64, w->stat_fd, (long)text, sizeof text, 0, 0, 0);
+    for (long i = n - 1; i > 0; i--) {
+        if (text[i] == ')') { /* "TID (name) STATE ..." */
+            return i + 2 < n && text[i + 2] != 'R' ? SLEEPS : RUNS;
+        }
+    }
+    return RUNS;
 }
 
 static void preempt(struct weft_runtime *rt, struct weft_processor *p,
@@ -201,7 +227,7 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
     bool asleep = false;
     if (age < allowed) {
         asleep = age >= BLOCKED && rt->can_retake && may_sleep(p, w, now) &&
-                 is_asleep(w);
+                 look_doing(w, now, FRESH) == SLEEPS;
         if (!asleep) {
             uint64_t next = age < BLOCKED && !is_hog(p)
                                 ? weft_earlier(BLOCKED, allowed)
@@ -217,7 +243,13 @@ WEFT_TEXT uint64_t weft_watch(struct weft_runtime *rt, struct weft_processor *p,
         now < p->asked_at + BETWEEN) {
         return weft_earlier(later, p->asked_at + BETWEEN);
     }
-    asleep = asleep || is_asleep(w);
+    if (!asleep) {
+        enum doing doing = look_doing(w, now, FRESH);
+        if (doing == WHO_KNOWS) {
+            return weft_earlier(later, now + BETWEEN);
+        }
+        asleep = doing == SLEEPS;
+    }
     bool spent = is_hog(p);
     if (!spent && !asleep) {
         uint64_t used = cpu_time(w) - p->seen_cpu;
@@ -256,7 +288,7 @@ WEFT_TEXT void weft_watch_strays(struct weft_runtime *rt, uint64_t now) {
         if (atomic_load_explicit(&w->status, memory_order_relaxed) ==
             WEFT_WORKER_STRAY) {
             looks++;
-            if (!is_asleep(w)) {
+            if (look_doing(w, now, WEFT_FOREVER) == RUNS) {
                 weft_signals_request(&w->thread, now);
             }
         }

@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -41,13 +42,14 @@ static const struct weft_config config = {
     .workers = 2, .quantum_ns = WEFT_MS, .shutdown_grace_ns = 20 * WEFT_S};
 
 /* Runs `fn` as the first task of a child's runtime; `before` comes first. */
-static void in_a_child(void (*before)(void), void (*fn)(void *)) {
+static void in_a_child_with(const struct weft_config *c, void (*before)(void),
+                            void (*fn)(void *)) {
     int status = -1;
     pid_t child = fork();
     if (child == 0) {
         alarm(30); /* where it stands still */
         before();
-        expect(weft_run(&config, fn, NULL) == 0);
+        expect(weft_run(c, fn, NULL) == 0);
         _exit(GOOD);
     }
     assert_true(child > 0);
@@ -57,6 +59,10 @@ static void in_a_child(void (*before)(void), void (*fn)(void *)) {
         skip();
     }
     assert_int_equal(WEXITSTATUS(status), GOOD);
+}
+
+static void in_a_child(void (*before)(void), void (*fn)(void *)) {
+    in_a_child_with(&config, before, fn);
 }
 
 static void as_it_is(void) {
@@ -107,6 +113,61 @@ static void sleep_beside_hogs(void *arg) {
     atomic_store_explicit(&enough, true, memory_order_relaxed);
 }
 
+enum { NAPS = 12 };
+
+static _Atomic uint64_t steps; /* of who computes */
+
+static void step(void *arg) {
+    (void)arg;
+    while (!atomic_load_explicit(&enough, memory_order_relaxed)) {
+        atomic_fetch_add_explicit(&steps, 1, memory_order_relaxed);
+        STORM_CHECK();
+    }
+}
+
+static void work_for(uint64_t ns) {
+    struct timespec ts;
+    uint64_t now, end = 0;
+    do {
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+        now = (uint64_t)ts.tv_sec * WEFT_S + (uint64_t)ts.tv_nsec;
+        end = end == 0 ? now + ns : end;
+    } while (now < end);
+}
+
+/* Another has the only processor while this task sleeps in the kernel, which it
+ * has told nobody, and its call is not cut short: one may be by a signal that
+ * was on its way when it began, and one by an alarm. Between naps it computes
+ * for `ns`, as one that is no hog or is one. */
+static void nap_beside_another(uint64_t ns) {
+    struct weft_metrics m;
+    int cut = 0, alone = 0;
+    expect(weft_go(step, NULL) == 0);
+    for (int i = 0; i < NAPS; i++) {
+        struct timespec ts = {.tv_nsec = 20 * 1000 * 1000};
+        work_for(ns);
+        uint64_t before = atomic_load_explicit(&steps, memory_order_relaxed);
+        cut += nanosleep(&ts, NULL) != 0;
+        alone += atomic_load_explicit(&steps, memory_order_relaxed) == before;
+        weft_yield();
+    }
+    weft_metrics_read(&m);
+    atomic_store_explicit(&enough, true, memory_order_relaxed);
+    expect(cut <= NAPS / 2);
+    expect(alone <= NAPS / 2);
+    expect(m.retaken >= NAPS / 2);
+}
+
+static void nap_lightly(void *arg) {
+    (void)arg;
+    nap_beside_another(0);
+}
+
+static void nap_as_a_hog(void *arg) {
+    (void)arg;
+    nap_beside_another(5 * WEFT_MS);
+}
+
 /* --- the surroundings ---------------------------------------------------- */
 
 /* From now on the kernel answers `number` with `error`, in all threads. */
@@ -132,6 +193,32 @@ static void old_container(void) {
 static void a_container_that_is_older_than_a_call_does_no_harm(void **state) {
     (void)state;
     in_a_child(old_container, talk);
+}
+
+static void no_new_files(void) {
+    if (!forbid(SYS_openat, EMFILE)) {
+        _exit(CANNOT);
+    }
+}
+
+static void no_proc(void) {
+    if (chroot("/usr") != 0 || chdir("/") != 0) {
+        _exit(CANNOT);
+    }
+}
+
+/* The files in /proc that tell whether a thread sleeps are not to be had. */
+static void sleepers_are_known_by_their_clocks_where_nothing_else_tells(
+    void **state) {
+    static void (*const kBefore[])(void) = {as_it_is, no_new_files, no_proc};
+    struct weft_config one = config;
+    (void)state;
+    storm_needs_preemption();
+    one.workers = 1;
+    for (int i = 0; i < 3; i++) {
+        in_a_child_with(&one, kBefore[i], nap_lightly);
+        in_a_child_with(&one, kBefore[i], nap_as_a_hog);
+    }
 }
 
 static void no_queued_signals(void) {
@@ -261,6 +348,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_container_that_is_older_than_a_call_does_no_harm),
         cmocka_unit_test(tasks_are_preempted_where_no_signal_can_be_queued),
+        cmocka_unit_test(
+            sleepers_are_known_by_their_clocks_where_nothing_else_tells),
         cmocka_unit_test(memory_may_be_locked_while_tasks_are_made),
         cmocka_unit_test(without_a_key_to_be_had_no_other_is_used),
         cmocka_unit_test(a_program_may_have_large_thread_locals),

@@ -66,6 +66,7 @@ enum {
     AHEAD_SHIFT = 3,
     LEAST_AHEAD = 8,
     MOST_AHEAD = WEFT_STACK_RUN - 8,
+    MOST_SLAB = 1 << 30, /* a million stacks in 80 mappings */
 };
 
 /* Instrumented frames are two to four times as large. */
@@ -128,7 +129,7 @@ int weft_stack_pool_new(struct weft_stack_pool **out,
     pool->pages = pages;
     pool->page = weft_pages_size();
     pool->guard = weft_round_to(WEFT_STACK_GUARD, pool->page);
-    pool->slab_bytes = config->slab_bytes ? config->slab_bytes : 64 << 20;
+    pool->slab_bytes = config->slab_bytes ? config->slab_bytes : MOST_SLAB;
     pool->min_size = weft_stack_min_size();
     pool->colours = config->colours ? config->colours : WEFT_STACK_COLOURS;
     pool->nodes = config->nodes && madvise ? config->nodes : 1;

@@ -68,7 +68,8 @@ struct weft_stack_pool_config {
      * of 64 KiB, which seldom have more than two pages each. */
     size_t warm_bytes;
     /* Slabs start at 1 MiB and double up to this; a bigger stack is a slab of
-     * its own. Default 64 MiB. Address space, not memory. */
+     * its own. Default 1 GiB; those over 64 MiB are smaller where there is not
+     * so much room. Address space, not memory. */
     size_t slab_bytes;
     /* 1 to WEFT_STACK_COLOURS; 1 is for benches. */
     uint32_t colours;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Stacks that are prepared before anybody asks for them: they are as good as
- * others, few, and never what somebody was promised. Where the kernel cannot do
+/* Stacks that are promised, and those that are prepared before anybody asks for
+ * them: they are as good as others, few, and never what somebody was promised.
+ * Where the kernel cannot do
  * several at one go there are none, and all of this holds. */
 #include <errno.h>
 #include <pthread.h>
@@ -96,6 +97,23 @@ static void no_more_than_an_eighth_is_made_ahead(void **state) {
     weft_stack_pool_free(pool);
 }
 
+/* Many stacks lie in few large slabs, if there is so much room in one place. */
+static void promises_are_kept_in_smaller_slabs_where_room_is_scarce(
+    void **state) {
+    struct weft_stack_pool *pool = make((struct weft_stack_pool_config){0});
+    (void)state;
+    assert_int_equal(weft_stack_reserve(pool, SIZE, 5000), 0);
+    uint64_t before = stats_of(pool).mapped;
+    weft_stack_pool_fail_nth(pool, 1);
+    assert_int_equal(weft_stack_reserve(pool, SIZE, 3500), 0);
+    uint64_t after = stats_of(pool).mapped;
+    assert_true(after > before && after < 2 * before);
+    assert_int_equal(weft_stack_reserve(pool, SIZE, 5000), 0);
+    assert_true(stats_of(pool).mapped >= 13500 * SIZE);
+    assert_true(weft_stack_pool_valid(pool));
+    weft_stack_pool_free(pool);
+}
+
 /* Nothing is free then but what was promised. */
 static void what_was_promised_is_not_made_ahead(void **state) {
     struct weft_stack_pool *pool =
@@ -175,6 +193,8 @@ int main(void) {
         cmocka_unit_test(all_of_many_stacks_are_guarded_and_zeroes),
         cmocka_unit_test(among_few_stacks_none_is_made_ahead),
         cmocka_unit_test(no_more_than_an_eighth_is_made_ahead),
+        cmocka_unit_test(
+            promises_are_kept_in_smaller_slabs_where_room_is_scarce),
         cmocka_unit_test(what_was_promised_is_not_made_ahead),
         cmocka_unit_test(promises_hold_while_others_prepare),
     };

@@ -296,7 +296,8 @@ static void what_is_reserved_can_be_taken_and_no_more_is(void **state) {
 }
 
 static void a_reservation_needs_room_and_no_memory(void **state) {
-    struct weft_stack_pool *pool = make((struct weft_stack_pool_config){0});
+    struct weft_stack_pool *pool =
+        make((struct weft_stack_pool_config){.slab_bytes = 64 << 20});
     struct weft_stack_pool_stats stats;
     assert_int_equal(weft_stack_reserve(pool, 64 * KIB, 5000), 0);
     weft_stack_pool_stats(pool, &stats);

@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 #include "weft/demo_http/program.h"
+#include "weft/sched/runtime.h"
 
 enum { PATIENCE_MS = 5000, MAX_FLAGS = 24, MAX_BODY = 70 << 20 };
 
@@ -32,6 +33,13 @@ enum { PATIENCE_MS = 5000, MAX_FLAGS = 24, MAX_BODY = 70 << 20 };
 static char ahead[1 << 16];
 static size_t ahead_length;
 static int ahead_fd = -1;
+
+static struct server_child *latest; /* of the servers */
+
+static void dump(int signal_number) {
+    (void)signal_number;
+    weft_dump(STDERR_FILENO);
+}
 
 static int run_child(int output, int descriptors, const char *const *flags) {
     const char *argv[MAX_FLAGS + 4] = {"demo_http", "--listen=127.0.0.1:0"};
@@ -41,6 +49,7 @@ static int run_child(int output, int descriptors, const char *const *flags) {
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm(60);
+    signal(SIGUSR1, dump);
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
     close(output);
@@ -80,6 +89,7 @@ void server_start_only(struct server_child *s, int descriptors,
                        const char *const *flags) {
     int ends[2];
     memset(s, 0, sizeof(*s));
+    latest = s;
     assert_int_equal(pipe(ends), 0);
     /* A server that logs must not wait for a test that does not look. */
     fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);
@@ -163,6 +173,23 @@ bool client_readable(int fd, int ms) {
     return (ahead_fd == fd && ahead_length > 0) || poll(&p, 1, ms) == 1;
 }
 
+/* Says what the server's tasks do, and how much CPU time it was given: a
+ * machine that has something better to do may leave it none for longer than
+ * this waits, and a task of /cpu is then still at work. */
+static void fail_without_an_answer(void) {
+    struct timespec cpu = {0};
+    clockid_t clock;
+    if (clock_getcpuclockid(latest->pid, &clock) == 0) {
+        clock_gettime(clock, &cpu);
+    }
+    kill(latest->pid, SIGUSR1);
+    for (int i = 0; i < 50; i++) {
+        read_log(latest, 10);
+    }
+    fail_msg("no answer; the server has had %ld.%03ld s of CPU time: %s",
+             (long)cpu.tv_sec, cpu.tv_nsec / 1000000, latest->log);
+}
+
 /* Reads more into `ahead`; false at the end of the stream. */
 static bool more(int fd) {
     if (ahead_fd != fd) {
@@ -171,7 +198,7 @@ static bool more(int fd) {
     }
     struct pollfd p = {.fd = fd, .events = POLLIN};
     if (poll(&p, 1, 4 * PATIENCE_MS) != 1) {
-        fail_msg("no answer");
+        fail_without_an_answer();
     }
     ssize_t n = recv(fd, ahead + ahead_length, sizeof(ahead) - ahead_length, 0);
     ahead_length += n > 0 ? (size_t)n : 0;

@@ -7,13 +7,14 @@
  * million of them at once over 100 ns each.
  *
  * Where the time is (bench/costs, and samples by perf):
- * - spawn_join: 393 instructions, four in a cycle. The one exchange left, at
+ * - spawn_join: 382 instructions, four in a cycle. The one exchange left, at
  *   the task's end, has 3 % of the samples.
- * - spawn_million: two lines of each record are written when it is made, run and
- *   joined, far apart in time, so from memory each time: 22 to 25 ns for a loop
- *   that does nothing else, 11 to 12 if it were one line, 44 to 52 when the
- *   lines of a record lay side by side (`scale_bench lines`). Asking for the
- *   next record's lines at each birth and before each run made it 8 % slower.
+ * - spawn_million: a line of each record is written when it is made, run and
+ *   joined, far apart in time, so from memory each time: 11 to 12 ns for a loop
+ *   that does nothing else, 17 to 19 in new memory (`scale_bench lines`). With
+ *   spawn_join's 24 ns beside it that is 36 and 42 of the 52 and 62 measured.
+ *   Asking for the next record's lines at each birth and before each run made
+ *   it 8 % slower.
  * - channel: 802 instructions, some 0.054 ns each, and 12 read-modify-writes,
  *   which with all of them made plain stores (unsafe) took 4 to 9 ns less. Two
  *   tasks that wait at two places in the program mispredict two returns, 14 ns;

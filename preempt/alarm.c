@@ -60,7 +60,7 @@ WEFT_TEXT bool weft_alarm_set(struct weft_alarm *alarm, uint64_t when) {
     /* Before: the handler may run inside the call. */
     atomic_store_explicit(&alarm->when, when, memory_order_relaxed);
     if (WEFT_UNLIKELY(!arm(alarm, when))) {
-        weft_alarm_rang(alarm);
+        atomic_store_explicit(&alarm->when, 0, memory_order_relaxed);
         return false;
     }
     return true;

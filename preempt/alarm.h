@@ -29,10 +29,12 @@ extern "C" {
 struct weft_alarm {
     /* Who may set it writes, others read: for when it is set; 0: it is not. */
     WEFT_ATOMIC(uint64_t) when;
-    /* Who may set it. */
-    int id;       /* the kernel's timer, -1 while there is none */
-    bool refused; /* there will be none */
-    pid_t tid;    /* fixed */
+    /* Who may set it, and the handler. */
+    uint64_t rang_at; /* the last time, in ns */
+    uint64_t late; /* ns that it has been late since weft_alarm_forget_late() */
+    int id;        /* the kernel's timer, -1 while there is none */
+    bool refused;  /* there will be none */
+    pid_t tid;     /* fixed */
 };
 
 /* An alarm of the thread `tid` of this process, not set.
@@ -49,9 +51,40 @@ bool weft_alarm_set(struct weft_alarm *alarm, uint64_t when);
  * it is not set. Context: as weft_alarm_set(). */
 void weft_alarm_stop(struct weft_alarm *alarm);
 
-/* It has gone off. Context: the handler. */
-static inline void weft_alarm_rang(struct weft_alarm *alarm) {
+/* For how long it ought to have gone off at `now`, or 0.
+ * Context: as weft_alarm_set(). */
+static inline uint64_t weft_alarm_overdue(const struct weft_alarm *alarm,
+                                          uint64_t now) {
+    uint64_t when = atomic_load_explicit(&alarm->when, memory_order_relaxed);
+    return when != 0 && when < now ? now - when : 0;
+}
+
+/* It has gone off, at `now`. Context: the handler. */
+static inline void weft_alarm_rang(struct weft_alarm *alarm, uint64_t now) {
+    alarm->late += weft_alarm_overdue(alarm, now);
+    alarm->rang_at = now;
     atomic_store_explicit(&alarm->when, 0, memory_order_relaxed);
+}
+
+/* Begins to count anew how late it is. Context: as weft_alarm_set(). */
+static inline void weft_alarm_forget_late(struct weft_alarm *alarm) {
+    alarm->late = 0;
+}
+
+/* Its handler has been at work since it rang, up to `now`: that is as being
+ * late. Context: the handler. */
+static inline void weft_alarm_add_handler(struct weft_alarm *alarm,
+                                          uint64_t now) {
+    alarm->late += now - alarm->rang_at;
+}
+
+/* How late it was each time since weft_alarm_forget_late(), and is now, in all,
+ * in ns. A thread that computes is interrupted by its alarm at once: so for
+ * that long it did not, whatever its clock of CPU time says. Context: as
+ * weft_alarm_set(). */
+static inline uint64_t weft_alarm_late(const struct weft_alarm *alarm,
+                                       uint64_t now) {
+    return alarm->late + weft_alarm_overdue(alarm, now);
 }
 
 /* Gives the kernel's timer back; the alarm is as after weft_alarm_init().

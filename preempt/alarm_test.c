@@ -36,7 +36,7 @@ static void handle(int number, siginfo_t *info, void *ucontext) {
         strange++;
         return;
     }
-    weft_alarm_rang(&mine);
+    weft_alarm_rang(&mine, weft_clock_now());
     atomic_store_explicit(&rang_at, weft_clock_now(), memory_order_relaxed);
     calls++;
 }

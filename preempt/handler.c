@@ -60,7 +60,8 @@ struct kernel_action {
 enum {
     RANGES = 8,
     MASK_SIZE = sizeof(uint64_t),
-    AGAIN = 50 * 1000, /* ns; an alarm that went off in libc does it again */
+    AGAIN = 50 * 1000, /* ns; an alarm that went off in libc does it again, */
+    SOON = 20 * 1000,  /* and one that found the gate closed */
 };
 
 struct range {
@@ -211,15 +212,19 @@ WEFT_TEXT static void decide(struct weft_thread *thread, bool was_closed,
     }
     bump(&thread->kept);
     state.config.preempt(state.config.arg, interrupt);
-    /* An older note has been met by this. Perhaps another thread's: see
-     * weft_signals_return(). */
-    weft_gate_clear(&interrupt->thread->gate);
+    if (!interrupt->moved) { /* else it is another thread's gate, and a note */
+        weft_gate_clear(&thread->gate); /* there may be newer than this */
+    }
 }
 
-/* Opens the gate; a note is for who opens it outside of here. */
+/* Opens the gate; a note is for who opens it outside of here. What goes on may
+ * compute and never open it: an alarm that went off meanwhile does it again. */
 WEFT_TEXT static void open_gate(struct weft_thread *thread) {
     if (weft_gate_open(&thread->gate)) {
         weft_gate_defer(&thread->gate);
+        if (thread->rang && weft_alarm_when(&thread->alarm) == 0) {
+            weft_alarm_set(&thread->alarm, weft_clock_now() + SOON);
+        }
     }
 }
 
@@ -265,7 +270,7 @@ WEFT_TEXT static bool take(struct weft_thread *thread,
                            struct weft_interrupt *interrupt) {
     if (interrupt->alarm) {
         bump(&thread->alarms);
-        weft_alarm_rang(&thread->alarm);
+        weft_alarm_rang(&thread->alarm, weft_clock_now());
         if (interrupt->cut_short) {
             bump(&thread->cut_short);
         }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the monitor sees to while hogs run, seen to by the hogs' own threads.
+/* What the monitor sees to while hogs run, seen to by the hogs' own threads;
+ * and by those of other tasks whose slices are timed (share.c).
  *
  * The monitor is a thread, and the kernel does not always let it have a CPU as
  * soon as it wakes: one time in fifty it waits for the kernel's next tick, up
@@ -10,7 +11,7 @@
  * the same rules as the monitor (watch.c).
  *
  *   set for                           by
- *   the earliest timer of the         the thread, when a hog's slice begins,
+ *   the earliest timer of the         the thread, when a timed slice begins,
  *   processor                         and each time the alarm has gone off
  *   the earliest of the next one, and
  *   STAGGER: its own comes first
@@ -19,7 +20,8 @@
  *   a look at the poller, while
  *   descriptors are awaited
  *   the end of the quantum of a
- *   migratable task, if hogs wait
+ *   migratable task, if hogs wait;
+ *   of its first one in any case
  *
  * The monitor goes on as before, and is the one who sees to all this where
  * there are no alarms: beside light tasks, and where signals or the kernel's
@@ -28,16 +30,22 @@
  *
  * A quantum ends by the alarm for migratable tasks alone, which compute and do
  * nothing else: of 5,000 that spin at a quantum of 200 us some had slices of 30
- * ms when only the monitor ended them.
+ * ms when only the monitor ended them. While such a task is light, an alarm is
+ * set at the beginning though nobody may wait yet: tasks like it come in
+ * crowds. It then goes by the rules for light tasks (watch.c): CPU time counts,
+ * and only a whole quantum makes it a hog.
  *
  * Whom an alarm may not hit: a thread that sleeps in the kernel, whose call
  * would return EINTR. The kernel has no timer that knows. So:
- *   - Only hogs have alarms: tasks that computed for whole slices.
+ *   - Only hogs have alarms, tasks that computed for whole slices; and those
+ *     that have said that they will (migratable).
  *   - The alarm is stopped when the slice ends, in weft_blocking(), and when
  *     the monitor takes the processor away.
- *   - A task that was found asleep by the monitor, or whose call was cut short
- *     by an alarm, is a sleeper and has none any more (task->sleeps). So an
- *     alarm cuts short one call in the life of a task, at most.
+ *   - A task that was found asleep in a call by the monitor, or whose call was
+ *     cut short by an alarm, is a sleeper and has none any more (task->sleeps).
+ *     So an alarm cuts short one call in the life of a task, at most. (Asleep
+ *     in a page fault is not asleep in a call: the fresh stacks of a crowd
+ *     have many.)
  *
  * Always true: an alarm is set by the thread whose it is, gate closed; the
  * monitor stops it, while it knows that thread to be in the kernel (keep.c).
@@ -104,18 +112,19 @@ struct turn {
     uint64_t may, over;
 };
 
-/* Sets the alarm for what is next. */
+/* Sets the alarm for what is next. `fresh`: a light task's slice begins, whose
+ * end is looked after although nobody waits yet. */
 WEFT_TEXT static void set(struct weft_worker *w, struct weft_processor *p,
-                          struct turn turn, uint64_t now) {
+                          struct turn turn, bool fresh, uint64_t now) {
     struct weft_alarm *alarm = &w->thread.alarm;
     uint64_t want = timers_due(p);
     uint64_t may = turn.may;
     if (weft_worker_task(w)->migratable &&
-        weft_global_length(&w->runtime->hogs) > 0) {
+        (fresh || weft_global_length(&w->runtime->hogs) > 0)) {
         want = weft_earlier(want, turn.over);
     }
     if (light_waits(p)) {
-        want = later(may, now + STAGGER);
+        want = may > now ? may : now + STAGGER;
     } else if (polls(w->runtime)) {
         if (may > now &&
             atomic_load_explicit(&p->protect, memory_order_relaxed) > 0) {
@@ -134,14 +143,15 @@ WEFT_TEXT static void set(struct weft_worker *w, struct weft_processor *p,
 }
 
 WEFT_TEXT void weft_alarms_slice(struct weft_worker *w,
-                                 struct weft_processor *p, bool hog,
+                                 struct weft_processor *p, bool timed,
                                  uint64_t now) {
     struct weft_runtime *rt = w->runtime;
     struct weft_task *t = weft_worker_task(w);
     if (!rt->alarms) {
         return;
     }
-    if (!hog || t == NULL || t->sleeps) {
+    weft_alarm_forget_late(&w->thread.alarm);
+    if (!timed || t == NULL || t->sleeps) {
         weft_alarms_rest(w);
         return;
     }
@@ -150,7 +160,19 @@ WEFT_TEXT void weft_alarms_slice(struct weft_worker *w,
     }
     uint64_t quantum = weft_quantum(&rt->config, weft_global_length(&rt->hogs));
     struct turn turn = {now + weft_light_may_come(p, quantum), now + quantum};
-    set(w, p, turn, now);
+    bool hog = weft_began_as_hog(
+        atomic_load_explicit(&p->began, memory_order_relaxed));
+    set(w, p, turn, !hog, now);
+}
+
+WEFT_TEXT uint64_t weft_alarms_used(struct weft_processor *p, uint64_t began,
+                                    uint64_t used) {
+    struct weft_worker *w =
+        atomic_load_explicit(&p->worker, memory_order_relaxed);
+    uint64_t now = weft_clock_now();
+    uint64_t late = w == NULL ? 0 : weft_alarm_late(&w->thread.alarm, now);
+    uint64_t lasted = now - began;
+    return late >= lasted ? 0 : used > lasted - late ? lasted - late : used;
 }
 
 /* A look at the poller, without waiting. */
@@ -160,6 +182,17 @@ WEFT_TEXT static void look_at_poller(struct weft_processor *p, uint64_t now) {
     p->poll_every =
         count > 0 ? POLL_OFTEN : weft_earlier(2 * p->poll_every, POLL_SELDOM);
     p->poll_at = now + p->poll_every;
+}
+
+/* CPU time that the slice on `p` has used. On its thread. */
+WEFT_TEXT static uint64_t used_cpu(struct weft_processor *p) {
+    return weft_hogs_clock() -
+           atomic_load_explicit(&p->cpu_began, memory_order_relaxed);
+}
+
+/* As good as all: the two clocks are not read at once. */
+WEFT_TEXT static bool enough(uint64_t used, uint64_t allowed) {
+    return used >= allowed - allowed / 8;
 }
 
 WEFT_TEXT bool weft_alarms_look(struct weft_worker *w) {
@@ -183,21 +216,31 @@ WEFT_TEXT bool weft_alarms_look(struct weft_worker *w) {
             look_at_poller(p, now);
         }
     }
-    bool over = light_waits(p)
-                    ? now >= turn.may
-                    : weft_global_length(&rt->hogs) > 0 && now >= turn.over;
+    bool light = light_waits(p);
+    bool over = light ? now >= turn.may
+                      : weft_global_length(&rt->hogs) > 0 && now >= turn.over;
+    bool spent = true;
+    if (over && !weft_began_as_hog(began)) {
+        uint64_t used = used_cpu(p);
+        uint64_t allowed = (light ? turn.may : turn.over) - began;
+        spent = enough(used, quantum);
+        if (!enough(used, allowed)) { /* the kernel had the CPU meanwhile */
+            turn.may = turn.over = now + (allowed - used);
+            over = false;
+        }
+    }
     if (over &&
         atomic_load_explicit(&rt->idle.processors, memory_order_relaxed) > 0) {
         weft_wake(rt); /* somebody may take it over without a preemption */
         over = now >= turn.over;
     }
     if (over) {
-        atomic_store_explicit(&p->asked_spent, true, memory_order_relaxed);
+        atomic_store_explicit(&p->asked_spent, spent, memory_order_relaxed);
         atomic_store_explicit(
             &p->asked_seq, atomic_load_explicit(&p->seq, memory_order_relaxed),
             memory_order_relaxed);
     } else {
-        set(w, p, turn, now);
+        set(w, p, turn, false, now);
     }
     return over;
 }

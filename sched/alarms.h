@@ -6,14 +6,20 @@
 
 #include "weft/sched/core.h"
 
-/* A slice begins on `p`, of a hog or not, and it or the last one is a hog's.
+/* A slice begins on `p`, and it (`timed`) or the last one is timed (share.c).
  * Owner, on the thread of `w`, which runs the task. */
 void weft_alarms_slice(struct weft_worker *w, struct weft_processor *p,
-                       bool hog, uint64_t now);
+                       bool timed, uint64_t now);
 
 /* The alarm of `w`, the caller, has gone off: does what is due. True when the
  * running task is to be preempted (asked_seq says so, too). Gate closed. */
 bool weft_alarms_look(struct weft_worker *w);
+
+/* What the timed slice on `p`, which began at `began`, has used of `used`, the
+ * CPU time of its thread: without what went by while its alarm was overdue.
+ * Owner, on the thread of its worker. */
+uint64_t weft_alarms_used(struct weft_processor *p, uint64_t began,
+                          uint64_t used);
 
 /* Does the alarm of some worker see to a timer that is due at `when`? Then how
  * long it may take, in ns; else 0. Any thread; a snapshot. */

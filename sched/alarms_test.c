@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Workers' own alarms: who waits for a time or a descriptor is served beside a
- * task that computes though the monitor sees nothing; and calls of the kernel
- * are not cut short by them, or once. */
+ * task that computes though the monitor sees nothing; such tasks take turns;
+ * and calls of the kernel are not cut short by alarms, or once. */
 #define _GNU_SOURCE /* pipe2() */
 #include <errno.h>
 #include <fcntl.h>
@@ -227,6 +227,58 @@ static void no_alarm_cuts_a_call_short_that_blocks_openly(void **state) {
     run(2, block_beside_a_sleeper, 6);
 }
 
+/* --- their turns -----------------------------------------------------------
+ */
+
+enum { TURNS_EACH = 100 };
+
+static _Atomic uint32_t turns[TASKS];
+static _Atomic uint64_t running; /* who had the last turn, or has one: from 1 */
+
+/* It notes each turn of its: somebody else had one since its last. */
+WEFT_MIGRATABLE WEFT_NOINLINE static void *take_turns(void *index) {
+    uintptr_t i = (uintptr_t)index;
+    while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+        if (atomic_exchange_explicit(&running, i + 1, memory_order_relaxed) !=
+            i + 1) {
+            atomic_fetch_add_explicit(&turns[i], 1, memory_order_relaxed);
+        }
+    }
+    return NULL;
+}
+
+/* There is no monitor, and who is fresh is no hog yet. */
+static void take_turns_alone(void *unused) {
+    struct weft_task *t[TASKS];
+    struct weft_task_options options = {.migratable = true};
+    struct weft_worker *w = (struct weft_worker *)weft_thread_self();
+    (void)unused;
+    weft_timer_stop(&w->runtime->monitor);
+    for (uintptr_t i = 0; i < TASKS; i++) {
+        atomic_store_explicit(&turns[i], 0, memory_order_relaxed);
+        WEFT_CHECK_OP(weft_spawn(&t[i], take_turns, (void *)i, &options), ==,
+                      0);
+    }
+    for (int i = 0; i < TASKS; i++) {
+        while (atomic_load_explicit(&turns[i], memory_order_relaxed) <
+               TURNS_EACH) {
+            weft_sleep(WEFT_MS);
+        }
+    }
+    end(t, TASKS);
+}
+
+static void migratable_tasks_take_turns_without_the_monitor(void **state) {
+    struct weft_config config = {.workers = 1, .quantum_ns = 50 * WEFT_US};
+    (void)state;
+    if (WEFT_TSAN ||
+        weft_preempt_mode_choose(WEFT_PREEMPT_DEFAULT) != WEFT_PREEMPT_SIGNAL) {
+        skip();
+    }
+    atomic_store_explicit(&stop, false, memory_order_relaxed);
+    assert_int_equal(weft_run(&config, take_turns_alone, NULL), 0);
+}
+
 static void count_nothing(void *hogs) {
     struct weft_task *t[TASKS];
     int count = *(int *)hogs;
@@ -259,6 +311,7 @@ int main(void) {
         cmocka_unit_test(who_awaits_a_descriptor_is_served_as_well),
         cmocka_unit_test(an_alarm_cuts_one_call_of_a_task_short_at_most),
         cmocka_unit_test(no_alarm_cuts_a_call_short_that_blocks_openly),
+        cmocka_unit_test(migratable_tasks_take_turns_without_the_monitor),
         cmocka_unit_test(with_the_policy_off_there_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,7 +163,8 @@ struct weft_worker {
     bool is_spare;
 
     /* The monitor's. */
-    int stat_fd; /* /proc/self/task/TID/stat, -1 when not to be had; then */
+    bool in_call; /* when last looked at, it slept where signals disturb */
+    int stat_fd;  /* /proc/self/task/TID/stat, -1 when not to be had; then */
     uint64_t still_cpu;             /* CPU time that it had used */
     uint64_t still_at, still_since; /* when last looked at, and when it moved */
 };
@@ -172,9 +173,10 @@ struct weft_processor {
     /* Any thread, atomic. */
     _Alignas(WEFT_CACHE_LINE) _Atomic(struct weft_worker *) worker;
     _Atomic(struct weft_task *) slot; /* LIFO: the last made ready here */
-    _Atomic uint64_t seq;     /* owner writes: so many slices have begun */
-    _Atomic uint64_t began;   /* owner writes: when, if it is a hog's; else 0 */
-    _Atomic uint64_t protect; /* owner writes: ns that are the hog's own */
+    _Atomic uint64_t seq;       /* owner writes: so many slices have begun */
+    _Atomic uint64_t began;     /* owner writes: when, if it is timed; else 0;
+                                 * odd: it is light. See share.c */
+    _Atomic uint64_t protect;   /* owner writes: ns that are the hog's own */
     _Atomic uint64_t asked_seq; /* monitor, alarm write: this slice is over */
     _Atomic uint64_t polled_at; /* owner, monitor write: doze.c */
     _Atomic bool asked_spent;   /* and it was a whole quantum, or a hog's */
@@ -193,8 +195,9 @@ struct weft_processor {
     uint32_t let_by;      /* tasks that were let go before the hogs */
     uint64_t light_since; /* when the last hog's slice ended; see share.c */
     int64_t credit;       /* ns that light tasks may run before hogs */
-    _Atomic uint64_t cpu_began; /* CPU clock when a hog's slice began */
+    _Atomic uint64_t cpu_began; /* CPU clock when a timed slice began */
     uint64_t hog_used;  /* CPU time of the one that was just preempted */
+    uint32_t quick;     /* timed ones of light tasks in a row that were not */
     int64_t mean_slice; /* ns of CPU of a hog at a time; see hogs.c */
     struct weft_batch free_tasks;     /* records, each with a stack reserved */
     uint64_t next_id, last_id;        /* ids that are its to give */
@@ -348,7 +351,11 @@ static WEFT_ALWAYS_INLINE void weft_task_become(struct weft_task *t,
 }
 
 /* share.c; the clock is a parameter for tests */
-void weft_share_switch(struct weft_processor *p, bool hog, uint64_t now);
+enum weft_timed { WEFT_TIMED_NOT, WEFT_TIMED_LIGHT, WEFT_TIMED_HOG };
+void weft_share_slice(struct weft_processor *p, const struct weft_task *t);
+void weft_share_first(struct weft_processor *p);
+void weft_share_switch(struct weft_processor *p, enum weft_timed timed,
+                       uint64_t now);
 void weft_share_thread(struct weft_worker *w, bool hog);
 bool weft_share_hog_due(struct weft_processor *p, uint64_t now);
 
@@ -357,14 +364,25 @@ uint64_t weft_hogs_clock(void);
 void weft_hogs_charge(struct weft_processor *p, struct weft_task *t);
 struct weft_task *weft_hogs_next(struct weft_processor *p);
 
+/* Is a slice that began like this (processor->began) a hog's? */
+static inline bool weft_began_as_hog(uint64_t began) {
+    return began != 0 && (began & 1) == 0;
+}
+
+/* Timed, but not a hog's? */
+static inline bool weft_began_as_light(uint64_t began) {
+    return (began & 1) != 0;
+}
+
 /* A slice of `t` begins on `p`. Where hogs are involved, which cost
- * microseconds to take up again, the clock is read; other tasks are too quick
- * for that. Owner. */
+ * microseconds to take up again, the clock is read, and where tasks are that
+ * may be about to compute like them; others are too quick for that. Owner. */
 static WEFT_ALWAYS_INLINE void weft_slice_begin(struct weft_processor *p,
                                                 const struct weft_task *t) {
-    if (WEFT_UNLIKELY(t->hog || atomic_load_explicit(
-                                    &p->began, memory_order_relaxed) != 0)) {
-        weft_share_switch(p, t->hog, weft_clock_now());
+    if (WEFT_UNLIKELY(t->hog || t->migratable ||
+                      atomic_load_explicit(&p->began, memory_order_relaxed) !=
+                          0)) {
+        weft_share_slice(p, t);
     }
     weft_count(&p->seq);
 }

@@ -270,7 +270,7 @@ WEFT_TEXT void weft_retake(struct weft_runtime *rt, struct weft_processor *p,
         atomic_fetch_add_explicit(&rt->strays, 1, memory_order_relaxed);
         weft_thread_take_asked(&w->thread);
         weft_alarms_rest(w); /* its call is to end in its own time */
-        if (weft_worker_task(w) != NULL) {
+        if (weft_worker_task(w) != NULL && w->in_call) {
             weft_worker_task(w)->sleeps = true;
         }
         taken = true;

@@ -49,6 +49,9 @@ WEFT_TEXT bool weft_migrate(struct weft_worker *w,
             return true;
         }
     }
+    if (interrupt->alarm) {
+        weft_alarm_add_handler(&w->thread.alarm, weft_clock_now());
+    }
     t->hog = weft_task_strike(p, t);
     atomic_fetch_add_explicit(&rt->migrated, 1, memory_order_relaxed);
     weft_migrate_leave(&w->own, interrupt, &luggage);

@@ -134,8 +134,8 @@ static uint64_t watch_all(struct weft_runtime *rt, struct weft_look *look) {
     look->quantum = weft_quantum(&rt->config, hogs);
     look->hogs = hogs > 0;
     for (unsigned i = 0; i < rt->processor_count; i++) {
-        look->hogs |= atomic_load_explicit(&rt->processors[i].began,
-                                           memory_order_relaxed) != 0;
+        look->hogs |= weft_began_as_hog(atomic_load_explicit(
+            &rt->processors[i].began, memory_order_relaxed));
     }
     look->shared =
         weft_global_length(&rt->global) + weft_global_length(&rt->high);

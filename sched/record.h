@@ -94,17 +94,18 @@ struct weft_task {
     _Atomic uint8_t cancelled; /* once 1 it stays */
 
     /* The task itself, and the handler on its thread. */
-    bool sleeps;     /* was found asleep in the kernel (alarms.c); as `hog`, and
-                      * the monitor, while it takes the processor */
-    bool hog;        /* it has used up its patience: see pick.c */
-    uint8_t strikes; /* times it was preempted since it last waited */
-    uint8_t priority; /* enum weft_priority */
-    uint8_t keeps;    /* WEFT_KEEPS_... */
+    bool sleeps; /* was found asleep in the kernel (alarms.c); as `hog`, and
+                  * the monitor, while it takes the processor */
+    /* One byte, so that a switch asks once whether to time the slice. */
+    bool hog : 1;        /* it has used up its patience: see pick.c */
+    bool migratable : 1; /* fixed while it lives */
+    uint8_t strikes : 2; /* times it was preempted since it last waited */
+    uint8_t priority;    /* enum weft_priority */
+    uint8_t keeps;       /* WEFT_KEEPS_... */
 
     /* Fixed while it lives. Code lies in the lower half of what 48 bits can say
      * on all that weft runs on. */
     uint64_t creator : 48;
-    bool migratable : 1;
     bool pooled : 1; /* of the default stack size */
     bool plain : 1;  /* made by weft_go(): see fn */
     bool urged : 1;  /* it begins however few threads are left: reserve.c; as

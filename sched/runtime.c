@@ -124,6 +124,7 @@ static int make_processors(struct weft_runtime *rt) {
     for (unsigned i = rt->processor_count; i-- > 0;) {
         struct weft_processor *p = &rt->processors[i];
         p->runtime = rt;
+        p->mean_slice = (int64_t)rt->config.quantum_ns;
         weft_batch_init(&p->free_tasks);
         if (rt->processor_count == 1) {
             weft_local_init_alone(&p->queue);

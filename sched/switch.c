@@ -265,33 +265,6 @@ static WEFT_ALWAYS_INLINE struct weft_task *succeed(struct weft_worker *w,
     return n;
 }
 
-/* The first frame of each stack: entered by a switch, gate closed. In the
- * runtime's text, where weft_migrate_allowed() wants the chain to end. */
-WEFT_TEXT void weft_task_begin(void *flow) {
-    struct weft_flow *f = flow;
-    struct weft_task *t = f->task;
-    struct weft_worker *w = weft_switch_finish();
-    for (;;) {
-        weft_leave(w);
-        run_body(t, f);
-        w = weft_enter();
-        if (WEFT_UNLIKELY(w == NULL)) {
-            weft_fatal(
-                "task \"%s\" ended in the child of a fork(), where no "
-                "other task runs; call exec or _exit() there",
-                weft_task_name(t));
-        }
-        WEFT_CHECK_OP(weft_worker_task(w), ==, t);
-        if (gate_is_closed(t)) {
-            weft_fatal(
-                "task \"%s\" (id %llu) ended between weft_preempt_disable() "
-                "and weft_preempt_enable(); enable on each way out",
-                weft_task_name(t), (unsigned long long)weft_task_id(t));
-        }
-        t = succeed(w, t, f);
-    }
-}
-
 /* A preemption at a point that may switch: needs no thread of its own. */
 static struct weft_worker *give_way(struct weft_worker *w) {
     struct weft_processor *p = weft_worker_processor(w);
@@ -312,6 +285,38 @@ static void leave_switching(struct weft_worker *w) {
         w = give_way(w);
     }
     weft_leave(w);
+}
+
+/* The first frame of each stack: entered by a switch, gate closed. In the
+ * runtime's text, where weft_migrate_allowed() wants the chain to end. */
+WEFT_TEXT void weft_task_begin(void *flow) {
+    struct weft_flow *f = flow;
+    struct weft_task *t = f->task;
+    struct weft_worker *w = weft_switch_finish();
+    for (;;) {
+        if (WEFT_UNLIKELY(t->migratable)) {
+            weft_share_first(weft_worker_processor(w));
+            leave_switching(w); /* what fell due needs no thread here either */
+        } else {
+            weft_leave(w);
+        }
+        run_body(t, f);
+        w = weft_enter();
+        if (WEFT_UNLIKELY(w == NULL)) {
+            weft_fatal(
+                "task \"%s\" ended in the child of a fork(), where no "
+                "other task runs; call exec or _exit() there",
+                weft_task_name(t));
+        }
+        WEFT_CHECK_OP(weft_worker_task(w), ==, t);
+        if (gate_is_closed(t)) {
+            weft_fatal(
+                "task \"%s\" (id %llu) ended between weft_preempt_disable() "
+                "and weft_preempt_enable(); enable on each way out",
+                weft_task_name(t), (unsigned long long)weft_task_id(t));
+        }
+        t = succeed(w, t, f);
+    }
 }
 
 WEFT_TEXT void weft_yield(void) {

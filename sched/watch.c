@@ -81,10 +81,12 @@ static enum doing guess_doing(struct weft_worker *w, uint64_t now,
     return now - w->still_since >= STILL ? SLEEPS : WHO_KNOWS;
 }
 
-/* Does the thread sleep in the kernel? R: it runs or would like to. */
+/* Does the thread sleep in the kernel? R: it runs or would like to; S: in a
+ * call that a signal would end, not in a page fault. */
 static enum doing look_doing(struct weft_worker *w, uint64_t now,
                              uint64_t fresh) {
     char text[128];
+    w->in_call = true;
     if (WEFT_UNLIKELY(w->stat_fd < 0)) {
         return guess_doing(w, now, fresh);
     }
@@ -92,6 +94,7 @@ static enum doing look_doing(struct weft_worker *w, uint64_t now,
         weft_syscall(SYS_pread64, w->stat_fd, (long)text, sizeof text, 0, 0, 0);
     for (long i = n - 1; i > 0; i--) {
         if (text[i] == ')') { /* "TID (name) STATE ..." */
+            w->in_call = i + 2 < n && text[i + 2] == 'S';
             return i + 2 < n && text[i + 2] != 'R' ? SLEEPS : RUNS;
         }
     }
@@ -125,7 +128,8 @@ static void preempt(struct weft_runtime *rt, struct weft_processor *p,
 }
 
 static bool is_hog(struct weft_processor *p) {
-    return atomic_load_explicit(&p->began, memory_order_relaxed) != 0;
+    return weft_began_as_hog(
+        atomic_load_explicit(&p->began, memory_order_relaxed));
 }
 
 WEFT_TEXT uint64_t weft_light_may_come(struct weft_processor *p,
@@ -157,11 +161,12 @@ static bool may_sleep(struct weft_processor *p, struct weft_worker *w,
     return true;
 }
 
-/* How long the slice on `p` may last, if `allowed` by the rules: a hog's own
- * alarm that is set for then has some time to go off. */
+/* How long the slice on `p` may last, if `allowed` by the rules: its thread's
+ * own alarm that is set for then has some time to go off. */
 static uint64_t with_grace(struct weft_processor *p, struct weft_worker *w,
                            uint64_t allowed, uint64_t now) {
-    uint64_t rings = is_hog(p) ? weft_alarm_when(&w->thread.alarm) : 0;
+    bool timed = atomic_load_explicit(&p->began, memory_order_relaxed) != 0;
+    uint64_t rings = timed ? weft_alarm_when(&w->thread.alarm) : 0;
     uint64_t due = p->seen_at + allowed;
     due = due > now ? due : now;
     if (rings == 0 || rings > due + SOON || now > rings + GRACE) {
@@ -181,7 +186,7 @@ static bool note_slice(struct weft_processor *p, struct weft_worker *w,
     if (seq != p->seen_seq) {
         p->seen_seq = seq;
         p->seen_at = began != 0 && began < now ? began : now;
-        p->seen_cpu = began != 0 ? 0 : cpu_time(w);
+        p->seen_cpu = weft_began_as_hog(began) ? 0 : cpu_time(w);
         p->looked_at = p->seen_at;
         p->looked_cpu =
             atomic_load_explicit(&p->cpu_began, memory_order_relaxed);

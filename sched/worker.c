@@ -342,6 +342,7 @@ static void run(struct weft_worker *w, struct weft_task *t) {
         weft_wake(w->runtime);
     }
     struct weft_processor *p = weft_worker_processor(w);
+    p->quick = 0; /* who knows what comes now */
     if (weft_task_is_fresh(t) && !weft_task_equip(p, t)) {
         weft_task_starves(w, t);
         return;

@@ -90,7 +90,7 @@ static void it_asks_whether_to_preempt_and_does(void **state) {
     assert_int_equal(stranger, 0);
     struct weft_preempt_counters counters = {0};
     weft_thread_counters(&thread, &counters);
-    assert_int_equal(counters.alarms, 2);
+    assert_true(counters.alarms >= 2); /* put off in a library, it comes again */
     assert_int_equal(counters.kept, 1);
     assert_int_equal(counters.deliveries, 0);
 }

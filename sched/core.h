@@ -21,6 +21,7 @@
  *   switch.c   from one task to the next: yield, park, exit
  *   ready.c    making tasks runnable, and waking a worker for them
  *   idle.c     the lists of idle processors and spare workers
+ *   crowd.c    waking many at one time
  *   pick.c     which task is next: all the policy of the queues
  *   quick.h    the usual cases of the two before, inlined
  *   share.c    how light tasks and hogs share a processor
@@ -415,12 +416,15 @@ int weft_park_for_end(uint64_t deadline);
 struct weft_worker *weft_switch_from_handler(struct weft_worker *w,
                                              struct weft_task *n);
 
+/* crowd.c */
+void weft_unpark_batch(struct weft_runtime *rt, struct weft_processor *p,
+                       struct weft_task **tasks, int count);
+
 /* ready.c */
 void weft_ready(struct weft_runtime *rt, struct weft_worker *w,
                 struct weft_task *t);
 void weft_ready_behind(struct weft_worker *w, struct weft_task *t);
-void weft_unpark_batch(struct weft_runtime *rt, struct weft_processor *p,
-                       struct weft_task **tasks, int count);
+bool weft_token_give(struct weft_task *t);
 void weft_unpark_behind_all(struct weft_runtime *rt, struct weft_task *t);
 void weft_wake(struct weft_runtime *rt);
 void weft_processor_hand_off(struct weft_runtime *rt, struct weft_processor *p);

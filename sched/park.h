@@ -52,12 +52,22 @@ void weft_unpark(struct weft_task *task);
  * weft_runtime_enter(); may switch. */
 void weft_unpark_and_leave(struct weft_task *task);
 
+/* weft_unpark() of many, in this order, for less: they run one after the other
+ * where the caller does, or where there is time for them. Uses the array.
+ * Context: as weft_unpark(). */
+void weft_unpark_many(struct weft_task **tasks, int count);
+
 /* Between the two the calling thread is inside the runtime: it is not
  * preempted, so a struct weft_lock may be held. They nest. A task must not park
  * inside. On a thread that weft does not know they do nothing. Entering returns
  * the calling task, as weft_self(). Context: any thread; leave may switch. */
 struct weft_task *weft_runtime_enter(void);
 void weft_runtime_leave(void);
+
+/* Leaves and enters again, for who wakes more tasks than it would without being
+ * preempted; where those that it woke have to queue, they go first. Context: as
+ * leave; may switch. */
+void weft_runtime_pause(void);
 
 /* What a task carries along for a layer above: one thing, embedded in its
  * owner's structure. When the task's function has returned, the task calls

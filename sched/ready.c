@@ -241,6 +241,10 @@ static WEFT_ALWAYS_INLINE bool give_token(struct weft_task *t) {
     }
 }
 
+WEFT_TEXT bool weft_token_give(struct weft_task *t) {
+    return give_token(t);
+}
+
 /* Apart, so that its caller needs no frame. */
 static WEFT_NOINLINE WEFT_TEXT void ready_and_leave(struct weft_worker *w,
                                                     struct weft_task *t) {
@@ -278,63 +282,6 @@ WEFT_TEXT void weft_unpark_behind_all(struct weft_runtime *rt,
     if (give_token(t)) {
         weft_ready(rt, NULL, t);
     }
-}
-
-/* Sends for the frames that suspended tasks go on with: a wait's, and those of
- * a shallow function that waits. Each stack is on a page of its own, and to
- * find that is most of the time: a word of each is read, one read not waiting
- * for the other. (Rejected: prefetches alone: the switches waited still.) */
-WEFT_TEXT static void fetch_frames(struct weft_task **tasks, int count) {
-#if !WEFT_CONTEXT_TOLD
-    enum { LINES = 6 };
-    for (int i = 0; i < count; i++) {
-        const uintptr_t *sp = tasks[i]->context.sp;
-        __asm__ volatile("" : : "r"(*sp));
-    }
-    for (int i = 0; i < count; i++) {
-        const char *sp = tasks[i]->context.sp;
-        for (int line = 0; line < LINES; line++) {
-            __builtin_prefetch(sp + line * WEFT_CACHE_LINE, 1);
-        }
-    }
-#else
-    (void)tasks;
-    (void)count;
-#endif
-}
-
-/* weft_unpark() of many, whose records are best on their way into the cache: at
- * one go into the queue of `p`, which the caller owns; NULL: of all. Who sleeps
- * long is in no cache; the frames of all of them are sent for before the first
- * one runs, else each switch would wait for line after line. Uses the array. */
-WEFT_TEXT void weft_unpark_batch(struct weft_runtime *rt,
-                                 struct weft_processor *p,
-                                 struct weft_task **tasks, int count) {
-    struct weft_batch batch;
-    int fetch = 0;
-    weft_batch_init(&batch);
-    for (int i = 0; i < count; i++) {
-        struct weft_task *t = tasks[i];
-        if (!give_token(t)) {
-            continue;
-        }
-        if (!weft_task_is_ordinary(t)) {
-            weft_push_global(rt, t);
-            continue;
-        }
-        weft_batch_push(&batch, &t->node);
-        if (!weft_task_is_bound(t)) {
-            tasks[fetch++] = t;
-        }
-    }
-    fetch_frames(tasks, fetch);
-    if (p != NULL) {
-        weft_local_push_batch(&p->queue, &batch);
-    }
-    if (batch.count > 0) {
-        weft_global_push_batch(&rt->global, &batch);
-    }
-    weft_wake(rt);
 }
 
 /* Gives `p`, whose worker lets go of it, to whom it is of use: the caller owns

@@ -44,6 +44,12 @@
  * deadline would sit out the chooser's absence. Where very many are chosen at
  * once, that absence is the lesser evil, and preemption is let in at times.
  *
+ * Each waiter is on a page of its own, and to go from one to the next in a long
+ * list costs a miss of the TLB and one of the caches. So a waiter knows one
+ * that is some places further on, which is sent for in time (jump pointers: Luk
+ * and Mowry 1996). The list's `mark` goes along so many places behind the tail,
+ * and learns of each new waiter; what was withdrawn since is sent for in vain.
+ *
  * Rejected: granting under the lock (the lock would be in the structure that
  * the woken task frees); one global table of locks and lists by address
  * (primitives of one word, but strangers contend for a bucket). */
@@ -59,6 +65,9 @@
 #include "weft/sched/task.h"
 #include "weft/sync/wait_list_inside.h"
 
+/* So many of a chain are woken one by one. */
+enum { FEW = 4 };
+
 void weft_wait_list_enter(struct weft_wait_list *list) {
     (void)weft_waiters_enter(list);
 }
@@ -66,6 +75,16 @@ void weft_wait_list_enter(struct weft_wait_list *list) {
 void weft_wait_list_leave(struct weft_wait_list *list) {
     weft_lock_release(&list->lock);
     weft_runtime_leave();
+}
+
+void weft_waiters_mark(struct weft_wait_list *list, struct weft_waiter *w) {
+    if (list->count == WEFT_WAIT_AHEAD + 1) {
+        list->mark = list->head; /* wherever it was */
+    }
+    if (list->mark != NULL) {
+        list->mark->ahead = w;
+        list->mark = list->mark->next;
+    }
 }
 
 void weft_wait_list_push(struct weft_wait_list *list, struct weft_waiter *w) {
@@ -115,6 +134,7 @@ uint32_t weft_wait_list_choose_batch(struct weft_wait_list *list, uint32_t max,
         if (w == NULL) {
             break;
         }
+        __builtin_prefetch(w->ahead, 1);
         *(chain->tail != NULL ? &chain->tail->next : &chain->head) = w;
         chain->tail = w;
         chosen++;
@@ -154,18 +174,39 @@ void weft_waiter_grant_and_leave(struct weft_waiter *w, int result) {
     }
 }
 
+/* The same for many: they are woken in batches (crowd.c in sched), and while
+ * one is looked at, one further on is on its way into the cache. */
+static WEFT_NOINLINE void grant_many(struct weft_waiter *w, int result) {
+    while (w != NULL) {
+        struct weft_task *tasks[WEFT_WAIT_BATCH];
+        int count = 0;
+        for (int n = 0; w != NULL && n < WEFT_WAIT_BATCH; n++) {
+            struct weft_waiter *next = w->next;
+            __builtin_prefetch(w->ahead, 1);
+            struct weft_task *task = grant(w, result);
+            if (WEFT_LIKELY(task != NULL)) {
+                __builtin_prefetch(task, 1);
+                tasks[count++] = task;
+            }
+            w = next;
+        }
+        weft_unpark_many(tasks, count);
+        if (w != NULL) {
+            weft_runtime_pause();
+        }
+    }
+}
+
 void weft_wait_chain_grant_and_leave(struct weft_wait_chain *chain,
                                      int result) {
     struct weft_waiter *w = chain->head;
-    for (int granted_here = 0; w != NULL; granted_here++) {
+    for (int n = 0; w != NULL && n < FEW; n++) {
         struct weft_waiter *next = w->next;
-        if (granted_here == WEFT_WAIT_BATCH) {
-            weft_runtime_leave();
-            weft_runtime_enter();
-            granted_here = 0;
-        }
         weft_waiter_grant(w, result);
         w = next;
+    }
+    if (WEFT_UNLIKELY(w != NULL)) {
+        grant_many(w, result);
     }
     weft_runtime_leave();
 }
@@ -258,12 +299,14 @@ int weft_wait_any(_Atomic uint32_t *claim, uint64_t deadline, const char *why) {
 bool weft_wait_list_valid(const struct weft_wait_list *list) {
     uint32_t count = 0;
     const struct weft_waiter *prev = NULL;
+    bool marked = list->mark == NULL;
     for (const struct weft_waiter *w = list->head; w != NULL; w = w->next) {
         if (w->prev != prev || !w->queued || count >= list->count) {
             return false;
         }
         prev = w;
         count++;
+        marked |= w == list->mark;
     }
-    return list->tail == prev && count == list->count;
+    return list->tail == prev && count == list->count && marked;
 }

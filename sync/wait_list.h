@@ -32,7 +32,10 @@ struct weft_waiter {
      * chosen, the chooser's until it is granted. */
     struct weft_waiter *next, *prev;
     struct weft_task *task; /* NULL: a thread that weft does not know */
-    bool queued;            /* in the list; under the list's lock */
+    /* A guess, to prefetch: one that was pushed WEFT_WAIT_AHEAD later, NULL, or
+     * gone. As `next`. */
+    struct weft_waiter *ahead;
+    bool queued; /* in the list; under the list's lock */
     /* Of one that waits in several lists at once, else NULL: the word that they
      * share. It is 0 until a chooser sets it to its waiter's `number`. */
     WEFT_SYNC_ATOMIC(uint32_t) * claim;
@@ -47,12 +50,17 @@ struct weft_wait_list {
     WEFT_SYNC_LOCK lock; /* of the list, and of what its structure says */
     uint32_t count;      /* waiters in it; under the lock */
     struct weft_waiter *head, *tail; /* under the lock; the head came first */
+    struct weft_waiter *mark; /* under the lock: in the list or NULL, and next
+                               * to learn who is ahead of it */
 };
 
 /* Waiters that were chosen and not yet granted: the chooser's own. */
 struct weft_wait_chain {
     struct weft_waiter *head, *tail;
 };
+
+/* How far ahead waiters are sent for, in lists that are longer. */
+#define WEFT_WAIT_AHEAD 16
 
 /* How many waiters are chosen under one hold of the lock, or granted in one
  * section without preemption, before others get a turn. */

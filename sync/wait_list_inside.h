@@ -23,6 +23,9 @@ static WEFT_ALWAYS_INLINE struct weft_task *weft_waiters_enter(
     return task;
 }
 
+/* wait_list.c: `w` has become the last of a long list. */
+void weft_waiters_mark(struct weft_wait_list *list, struct weft_waiter *w);
+
 /* Links `w`, of `task`, in between two neighbours, either of which may be NULL.
  * Context: the task or, for NULL, the thread; lock held. */
 static WEFT_ALWAYS_INLINE void weft_waiters_link(struct weft_wait_list *list,
@@ -38,7 +41,10 @@ static WEFT_ALWAYS_INLINE void weft_waiters_link(struct weft_wait_list *list,
     atomic_store_explicit(&w->granted, 0, memory_order_relaxed);
     *(prev != NULL ? &prev->next : &list->head) = w;
     *(next != NULL ? &next->prev : &list->tail) = w;
-    list->count++;
+    w->ahead = NULL;
+    if (WEFT_UNLIKELY(++list->count > WEFT_WAIT_AHEAD) && next == NULL) {
+        weft_waiters_mark(list, w);
+    }
 }
 
 /* Takes `w` out. Context: lock held. */
@@ -46,6 +52,9 @@ static WEFT_ALWAYS_INLINE void weft_waiters_unlink(struct weft_wait_list *list,
                                                    struct weft_waiter *w) {
     *(w->prev != NULL ? &w->prev->next : &list->head) = w->next;
     *(w->next != NULL ? &w->next->prev : &list->tail) = w->prev;
+    if (WEFT_UNLIKELY(list->mark == w)) {
+        list->mark = w->next;
+    }
     w->next = w->prev = NULL;
     w->queued = false;
     list->count--;
@@ -60,6 +69,9 @@ static WEFT_ALWAYS_INLINE struct weft_waiter *weft_waiters_choose(
     }
     struct weft_waiter *next = w->next;
     list->head = next;
+    if (WEFT_UNLIKELY(list->mark == w)) {
+        list->mark = next;
+    }
     if (WEFT_LIKELY(next == NULL)) {
         list->tail = NULL;
     } else {

@@ -87,8 +87,17 @@ void weft_unpark_and_leave(struct weft_task *task) {
     weft_unpark(task);
 }
 
+void weft_unpark_many(struct weft_task **them, int count) {
+    for (int i = 0; i < count; i++) {
+        weft_unpark(them[i]);
+    }
+}
+
 struct weft_task *weft_runtime_enter(void) {
     return weft_self();
+}
+
+void weft_runtime_pause(void) {
 }
 
 void weft_runtime_leave(void) {

@@ -225,22 +225,43 @@ static bool is_full(const struct weft_timer_tier *t) {
     return t->count >= t->limit;
 }
 
+/* How many entries of `t` lie one behind the other from `i` on: the rest of a
+ * block. With at() for each, looking through a bag took twice as long. */
+static uint32_t run_at(const struct weft_timer_tier *t, uint32_t i) {
+    uint32_t end = FIRST_BLOCK << block_of(i);
+    return (end < end_of(t) ? end : end_of(t)) - i;
+}
+
+/* The first entry of `t` from `i` on that is not later than `p` (`down`), or
+ * not earlier; the end: none. */
+static uint32_t find(const struct weft_timer_tier *t, uint32_t i, uint64_t p,
+                     bool down) {
+    uint64_t flip = down ? 0 : UINT64_MAX; /* a >= p: ~a <= ~p */
+    for (; i < end_of(t); i += run_at(t, i)) {
+        const struct weft_timer_entry *entries = at(t, i);
+        for (uint32_t j = 0; j < run_at(t, i); j++) {
+            if ((entries[j].when ^ flip) <= (p ^ flip)) {
+                return i + j;
+            }
+        }
+    }
+    return i;
+}
+
 /* Moves what is earlier than `p` from tier `from` to `to` if that is before it,
  * else what is later; and of what is equal up to `equal`. There is room. */
 static void move(struct weft_timer_heap *h, uint32_t from, uint32_t to,
                  uint64_t p, uint32_t equal) {
     struct weft_timer_tier *t = &h->tiers[from];
     uint32_t i = ROOT;
-    while (i < end_of(t)) {
+    while ((i = find(t, i, p, to < from)) < end_of(t)) {
         struct weft_timer_entry entry = *at(t, i);
-        bool goes = to < from ? entry.when < p : entry.when > p;
-        if (entry.when == p && equal > 0) {
+        if (entry.when == p) {
+            if (equal == 0) {
+                i++;
+                continue;
+            }
             equal--;
-            goes = true;
-        }
-        if (!goes) {
-            i++;
-            continue;
         }
         t->count--;
         if (i != end_of(t)) {
@@ -283,11 +304,14 @@ static void fetch(struct weft_timer_heap *h, uint32_t k) {
     if (from->count > wanted) {
         p = pivot(from, (uint32_t)((uint64_t)SAMPLES * wanted / from->count));
     }
-    for (uint32_t i = ROOT; i < end_of(from); i++) {
-        uint64_t when = at(from, i)->when;
-        first = when < first ? when : first;
-        earlier += when < p;
-        equal += when == p;
+    for (uint32_t i = ROOT; i < end_of(from); i += run_at(from, i)) {
+        const struct weft_timer_entry *entries = at(from, i);
+        for (uint32_t j = 0; j < run_at(from, i); j++) {
+            uint64_t when = entries[j].when;
+            first = when < first ? when : first;
+            earlier += when < p;
+            equal += when == p;
+        }
     }
     if (reserve(h, to, earlier + equal) != 0) {
         /* No memory: as many of the first as there is room for. There is some,

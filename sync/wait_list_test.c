@@ -80,6 +80,47 @@ static void who_came_first_is_granted_first(void **state) {
     weft_test_run(in_order, NULL);
 }
 
+/* So many that the list sends for those ahead; every other one gives up, among
+ * them whoever is marked. */
+static void long_list(void *arg) {
+    enum { MANY = 4 * WEFT_WAIT_AHEAD };
+    struct weft_task *tasks[MANY];
+    for (uint32_t round = 0; round < 3; round++) {
+        uint32_t there = 0;
+        for (uint32_t i = 0; i < MANY; i++) {
+            tasks[i] = weft_test_spawn(waits, &forever);
+            weft_test_await_count(&list, ++there);
+            if (i % 5 == round) { /* while it grows, too */
+                weft_cancel(tasks[i / 2]);
+                (void)weft_test_join(tasks[i / 2]);
+                tasks[i / 2] = weft_test_spawn(waits, &forever);
+                weft_test_await_count(&list, there);
+            }
+        }
+        for (uint32_t i = round; i < MANY; i += 2) {
+            weft_cancel(tasks[i]);
+            WEFT_CHECK_OP(weft_test_join(tasks[i]), ==, -ECANCELED);
+            weft_test_await_count(&list, --there);
+            tasks[i] = NULL;
+        }
+        struct weft_wait_chain chain = {0};
+        weft_wait_list_enter(&list);
+        WEFT_CHECK(weft_wait_list_valid(&list));
+        WEFT_CHECK_OP(weft_wait_list_choose_batch(&list, MANY, &chain), ==,
+                      there);
+        WEFT_CHECK(weft_wait_list_valid(&list));
+        weft_lock_release(&list.lock);
+        weft_wait_chain_grant_and_leave(&chain, 7);
+        for (uint32_t i = 0; i < MANY; i++) {
+            WEFT_CHECK(tasks[i] == NULL || weft_test_join(tasks[i]) == 7);
+        }
+    }
+}
+
+static void a_long_list_is_left_and_woken_like_a_short_one(void **state) {
+    weft_test_run(long_list, NULL);
+}
+
 static void middle_leaves(void *arg) {
     struct weft_task *tasks[3];
     uint64_t soon = weft_now() + 2 * WEFT_MS;
@@ -249,6 +290,7 @@ static void no_grant_is_lost_to_a_deadline(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_came_first_is_granted_first),
+        cmocka_unit_test(a_long_list_is_left_and_woken_like_a_short_one),
         cmocka_unit_test(who_gives_up_leaves_the_list_whole),
         cmocka_unit_test(who_was_chosen_waits_for_the_grant_past_its_deadline),
         cmocka_unit_test(an_uncancellable_wait_ends_by_grant_or_deadline_alone),

@@ -65,8 +65,10 @@
 #include "weft/sched/task.h"
 #include "weft/sync/wait_list_inside.h"
 
-/* So many of a chain are woken one by one. */
-enum { FEW = 4 };
+/* So many of a chain are woken one by one. The checker has fewer tasks. */
+#ifndef WEFT_WAIT_FEW
+#define WEFT_WAIT_FEW 4
+#endif
 
 void weft_wait_list_enter(struct weft_wait_list *list) {
     (void)weft_waiters_enter(list);
@@ -200,7 +202,7 @@ static WEFT_NOINLINE void grant_many(struct weft_waiter *w, int result) {
 void weft_wait_chain_grant_and_leave(struct weft_wait_chain *chain,
                                      int result) {
     struct weft_waiter *w = chain->head;
-    for (int n = 0; w != NULL && n < FEW; n++) {
+    for (int n = 0; w != NULL && n < WEFT_WAIT_FEW; n++) {
         struct weft_waiter *next = w->next;
         weft_waiter_grant(w, result);
         w = next;

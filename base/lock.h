@@ -55,11 +55,17 @@ void weft_lock_acquire_counted(struct weft_lock *lock, const char *file);
 #define weft_lock_acquire(lock) weft_lock_acquire_counted((lock), __FILE__)
 #endif
 
+/* False: somebody may sleep, weft_lock_wake() is to follow. For functions that
+ * call nothing on their usual path. Context: the holder. */
+static inline bool weft_lock_release_quickly(struct weft_lock *lock) {
+    /* Release: pairs with the acquires in weft_lock_try() and _wait(). */
+    return WEFT_LIKELY(
+        atomic_exchange_explicit(&lock->word, 0, memory_order_release) != 2);
+}
+
 /* Context: the holder. */
 static inline void weft_lock_release(struct weft_lock *lock) {
-    /* Release: pairs with the acquires in weft_lock_try() and _wait(). */
-    if (WEFT_UNLIKELY(atomic_exchange_explicit(&lock->word, 0,
-                                               memory_order_release) == 2)) {
+    if (WEFT_UNLIKELY(!weft_lock_release_quickly(lock))) {
         weft_lock_wake(lock);
     }
 }

@@ -3,7 +3,7 @@
  * tasks. Each benchmark is one weft_run(); its first task drives the loop.
  *
  * Surprising here, on one core of a current x86-64: a yield of two tasks over
- * 25 ns, a channel round trip over 80 ns, a spawn with its join over 30 ns, a
+ * 25 ns, a channel round trip over 50 ns, a spawn with its join over 30 ns, a
  * million of them at once over 100 ns each.
  *
  * Where the time is (bench/costs, and samples by perf):
@@ -15,11 +15,10 @@
  *   spawn_join's 24 ns beside it that is 36 and 42 of the 52 and 62 measured.
  *   Asking for the next record's lines at each birth and before each run made
  *   it 8 % slower.
- * - channel: 802 instructions, some 0.054 ns each, and 12 read-modify-writes,
- *   which with all of them made plain stores (unsafe) took 4 to 9 ns less. Two
- *   tasks that wait at two places in the program mispredict two returns, 14 ns;
- *   a switch that ends in jumps would give that cost to tasks that wait at one
- *   place, as a server's do. Tokio's tasks have no stack to change.
+ * - channel: 616 instructions, a third of them in the two waits and their
+ *   switches, and 12 read-modify-writes, which with all of them made plain
+ *   stores (unsafe) took 4 to 9 ns less. Nothing is mispredicted any more
+ *   (preempt/returns.h; that was 14 ns). Tokio's tasks have no stack to change.
  *
  *   bazel run -c opt //bench:sched_bench
  *   ... -- --benchmark_filter=yield --benchmark_repetitions=9 */

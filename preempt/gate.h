@@ -66,8 +66,9 @@ static inline bool weft_gate_open(struct weft_gate *gate) {
      * thread that sees an open gate sees what was done behind it. */
     atomic_store_explicit(&gate->closed, left, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
-    if (WEFT_LIKELY(left != 0 || !atomic_load_explicit(&gate->pending,
-                                                       memory_order_relaxed))) {
+    if (WEFT_UNLIKELY(left != 0) ||
+        WEFT_LIKELY(
+            !atomic_load_explicit(&gate->pending, memory_order_relaxed))) {
         return false;
     }
     atomic_store_explicit(&gate->pending, 0, memory_order_relaxed);

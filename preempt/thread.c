@@ -17,7 +17,8 @@
 
 #define LEAVE_LIMIT (100 * WEFT_MS)
 
-/* Known to thread_quick.h's assembly by its name, and to nobody else. */
+/* Known by its name to the assembly of thread_quick.h and returns_x86_64.S, and
+ * to nobody else. */
 __attribute__((used)) _Thread_local struct weft_thread *weft_thread_self_;
 
 /* The empty assembly keeps compilers from proving that two calls in a row give

@@ -54,6 +54,9 @@ struct weft_thread {
     /* Closed while the thread is inside the runtime. Owner and handler. */
     struct weft_gate gate;
 
+    /* Owner: where the last one to wait on it will return to (returns.h). */
+    const void *returns_to;
+
     /* Any thread, atomic. */
 
     /* 0: no signal is on its way. Odd: one is, and the rest of the word is when

@@ -19,6 +19,7 @@
  *
  * The files of this target are one concept, cut by what they tell:
  *   switch.c   from one task to the next: yield, park, exit
+ *   unpark.c   waking tasks that wait
  *   ready.c    making tasks runnable, and waking a worker for them
  *   idle.c     the lists of idle processors and spare workers
  *   crowd.c    waking many at one time
@@ -351,6 +352,12 @@ static WEFT_ALWAYS_INLINE void weft_task_become(struct weft_task *t,
     atomic_store_explicit(&t->state, (uint8_t)to, memory_order_relaxed);
 }
 
+/* The same for who knows the state that it leaves. */
+static WEFT_ALWAYS_INLINE void weft_task_turn(struct weft_task *t,
+                                              enum weft_task_state to) {
+    atomic_store_explicit(&t->state, (uint8_t)to, memory_order_relaxed);
+}
+
 /* share.c; the clock is a parameter for tests */
 enum weft_timed { WEFT_TIMED_NOT, WEFT_TIMED_LIGHT, WEFT_TIMED_HOG };
 void weft_share_slice(struct weft_processor *p, const struct weft_task *t);
@@ -420,7 +427,7 @@ struct weft_worker *weft_switch_from_handler(struct weft_worker *w,
 void weft_unpark_batch(struct weft_runtime *rt, struct weft_processor *p,
                        struct weft_task **tasks, int count);
 
-/* ready.c */
+/* unpark.c, ready.c */
 void weft_ready(struct weft_runtime *rt, struct weft_worker *w,
                 struct weft_task *t);
 void weft_ready_behind(struct weft_worker *w, struct weft_task *t);

@@ -40,17 +40,18 @@ int weft_park(uint64_t deadline, const char *why);
 /* The same, but cancellation does not end it. */
 int weft_park_uncancellable(uint64_t deadline, const char *why);
 
-/* weft_runtime_leave() and then weft_park(), for less. Context: task, inside
- * one weft_runtime_enter(); may switch. */
+/* weft_runtime_leave() and then weft_park(), for less: a cancellation that
+ * comes while the task waits ends the wait with 0, and the next one at once.
+ * Context: task, inside one weft_runtime_enter(); may switch. */
 int weft_park_and_leave(uint64_t deadline, const char *why);
 
 /* Gives `task` its token and makes it runnable if it waits. Context: any
  * thread, the runtime's sections too; does not switch. */
 void weft_unpark(struct weft_task *task);
 
-/* weft_unpark() and then weft_runtime_leave(), for less. Context: inside
- * weft_runtime_enter(); may switch. */
-void weft_unpark_and_leave(struct weft_task *task);
+/* weft_unpark() and then weft_runtime_leave(), for less. Returns 0, so that a
+ * function may end in it. Context: inside weft_runtime_enter(); may switch. */
+int weft_unpark_and_leave(struct weft_task *task);
 
 /* weft_unpark() of many, in this order, for less: they run one after the other
  * where the caller does, or where there is time for them. Uses the array.

@@ -27,6 +27,7 @@
 #include "weft/base/print.h"
 #include "weft/sched/core.h"
 #include "weft/sched/nodes.h"
+#include "weft/sched/park_inside.h"
 
 static _Atomic(struct weft_runtime *) current;
 
@@ -359,6 +360,11 @@ WEFT_TEXT void weft_runtime_return(struct weft_worker *w) {
 static WEFT_NOINLINE WEFT_TEXT struct weft_task *regain(struct weft_worker *w) {
     weft_worker_regain(w);
     return weft_worker_task(w);
+}
+
+WEFT_TEXT struct weft_task *weft_runtime_enter_slowly(void) {
+    struct weft_worker *w = weft_worker_self();
+    return w == NULL ? NULL : regain(w);
 }
 
 WEFT_TEXT struct weft_task *weft_runtime_enter(void) {

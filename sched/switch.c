@@ -43,9 +43,10 @@
 
 enum { POLL_INTERVAL = 61 }; /* lone yields between looks at the poller */
 
-static void park_commit(struct weft_worker *w, struct weft_task *t) {
+static WEFT_ALWAYS_INLINE void park_commit(struct weft_worker *w,
+                                           struct weft_task *t) {
     uint8_t none = WEFT_TOKEN_NONE;
-    weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_WAITING);
+    weft_task_turn(t, WEFT_TASK_WAITING); /* it has run until now */
     /* Release: what the task wrote is seen by who runs it next; pairs with the
      * acquire in give_token(). Acquire on failure: pairs with the release
      * there, when the token was given. */
@@ -57,26 +58,42 @@ static void park_commit(struct weft_worker *w, struct weft_task *t) {
     }
 }
 
-/* First thing after a switch, on whatever thread that is. */
-static WEFT_ALWAYS_INLINE struct weft_worker *finish(void) {
-    struct weft_worker *w = weft_worker_self();
+/* For the one that left, what `after` says. */
+static WEFT_ALWAYS_INLINE void do_after(struct weft_worker *w,
+                                        enum weft_after after) {
     struct weft_task *t = w->left;
-    enum weft_after after = w->after;
-    w->after = WEFT_AFTER_NOTHING;
-    if (WEFT_LIKELY(after == WEFT_AFTER_YIELD)) {
+    if (after == WEFT_AFTER_YIELD) {
         weft_task_become(t, WEFT_TASK_RUNNING, WEFT_TASK_RUNNABLE);
         weft_ready_behind_quickly(w, t);
-    } else if (WEFT_LIKELY(after == WEFT_AFTER_PARK)) {
+    } else if (after == WEFT_AFTER_PARK) {
         park_commit(w, t);
     } else if (after == WEFT_AFTER_EXIT) {
         weft_context_fini(&w->dying);
         weft_stack_put(w, &w->dead_stack, w->dead_pooled);
     }
+}
+
+static WEFT_NOINLINE WEFT_TEXT struct weft_worker *finish_otherwise(
+    struct weft_worker *w, enum weft_after after) {
+    do_after(w, after);
+    return w;
+}
+
+/* First thing after a switch, on whatever thread that is. Most that go on after
+ * a yield, or a wait, follow one that left the same way. */
+static WEFT_ALWAYS_INLINE struct weft_worker *finish(enum weft_after likely) {
+    struct weft_worker *w = weft_worker_self();
+    enum weft_after after = w->after;
+    w->after = WEFT_AFTER_NOTHING;
+    if (WEFT_UNLIKELY(after != likely)) {
+        return finish_otherwise(w, after);
+    }
+    do_after(w, likely);
     return w;
 }
 
 WEFT_TEXT struct weft_worker *weft_switch_finish(void) {
-    return finish();
+    return finish(WEFT_AFTER_EXIT);
 }
 
 /* Makes `n` what runs next on `w` and returns its context; the native one,
@@ -85,7 +102,7 @@ WEFT_TEXT struct weft_worker *weft_switch_finish(void) {
 static WEFT_ALWAYS_INLINE struct weft_context *aim_at(struct weft_worker *w,
                                                       struct weft_processor *p,
                                                       struct weft_task *n) {
-    if (n == NULL || weft_task_is_bound(n) ||
+    if (WEFT_UNLIKELY(n == NULL) || WEFT_UNLIKELY(weft_task_is_bound(n)) ||
         (WEFT_UNLIKELY(weft_task_is_fresh(n)) && !weft_task_equip(p, n))) {
         w->next = n;
         atomic_store_explicit(&w->task, NULL, memory_order_relaxed);
@@ -138,7 +155,7 @@ static WEFT_ALWAYS_INLINE struct weft_worker *switch_to(
     w->left = t;
     w->after = after;
     weft_context_switch(&t->context, aim_at(w, p, n));
-    return finish();
+    return finish(after);
 }
 
 /* Alone, it looks at the poller at times. */
@@ -440,13 +457,30 @@ static WEFT_NOINLINE WEFT_TEXT int park_somehow(uint64_t deadline,
     return park(weft_worker_self(), deadline, why, how);
 }
 
+/* The usual wait, for a grant and without a deadline: who is granted it does
+ * not ask for more, and who is not comes again. A token that was given
+ * meanwhile is the next wait's. */
 WEFT_TEXT int weft_park_and_leave(uint64_t deadline, const char *why) {
-    return park(weft_worker_self(), deadline, why, CANCELLABLE);
+    struct weft_worker *w = weft_worker_self();
+    struct weft_task *t = weft_worker_task(w);
+    if (WEFT_UNLIKELY(
+            deadline != WEFT_FOREVER ||
+            atomic_load_explicit(&t->cancelled, memory_order_relaxed) != 0 ||
+            atomic_load_explicit(&t->token, memory_order_relaxed) !=
+                WEFT_TOKEN_NONE ||
+            weft_gate_is_closed(&t->gate))) {
+        return park_somehow(deadline, why, CANCELLABLE);
+    }
+    struct weft_processor *p = weft_worker_processor(w);
+    atomic_store_explicit(&t->why, why, memory_order_relaxed);
+    w = switch_to(w, p, t, weft_pick_quickly(p), WEFT_AFTER_PARK);
+    atomic_store_explicit(&t->why, NULL, memory_order_relaxed);
+    leave_switching(w);
+    return 0;
 }
 
 WEFT_TEXT int weft_park(uint64_t deadline, const char *why) {
-    (void)weft_enter();
-    return weft_park_and_leave(deadline, why);
+    return park(weft_enter(), deadline, why, CANCELLABLE);
 }
 
 WEFT_TEXT int weft_park_for_end(uint64_t deadline) {

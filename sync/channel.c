@@ -20,6 +20,10 @@
  *
  * The channel is touched last when the lock is let go, before any grant.
  *
+ * Most sends and receipts are one of two, a send to who waits and a wait for a
+ * send; those have functions of their own that do the same with a fraction of
+ * the instructions ("the usual ways").
+ *
  * Who may call: any thread. Values are copied with preemption off. malloc is
  * called outside of all that.
  *
@@ -37,7 +41,9 @@
 #include "weft/base/check.h"
 #include "weft/base/clock.h"
 #include "weft/base/compiler.h"
+#include "weft/preempt/returns.h"
 #include "weft/sched/park.h"
+#include "weft/sched/park_inside.h"
 #include "weft/sync/channel_inside.h"
 #include "weft/sync/wait_list.h"
 #include "weft/sync/wait_list_inside.h"
@@ -186,41 +192,163 @@ int weft_channel_serve(struct weft_channel *ch, struct weft_channel_party *me,
 }
 
 /* The lock is held and nothing can be done now. */
-static WEFT_ALWAYS_INLINE int wait(struct weft_channel *ch,
-                                   struct weft_channel_party *me, bool sender,
-                                   struct weft_task *task, uint64_t deadline) {
-    me->sender = sender;
-    join(ch, sender);
-    weft_waiters_link(&ch->waiters, &me->waiter, task, ch->waiters.tail, NULL);
-    return weft_waiters_leave_and_wait(
-        &ch->waiters, &me->waiter, task, deadline,
-        sender ? "channel send" : "channel recv");
+static WEFT_NOINLINE WEFT_RETURNS_ELSEWHERE int wait_to_send(
+    struct weft_channel *ch, const void *value, struct weft_task *task,
+    uint64_t deadline) {
+    struct weft_channel_party me;
+    me.from = value;
+    me.sender = true;
+    join(ch, true);
+    weft_waiters_link(&ch->waiters, &me.waiter, task, ch->waiters.tail, NULL);
+    if (task != NULL) {
+        weft_returns_note();
+    }
+    return weft_waiters_leave_and_wait(&ch->waiters, &me.waiter, task, deadline,
+                                       "channel send");
 }
 
-static WEFT_ALWAYS_INLINE int send(struct weft_channel *ch, const void *value,
-                                   bool may_wait, uint64_t deadline) {
+static WEFT_NOINLINE WEFT_RETURNS_ELSEWHERE int wait_to_recv(
+    struct weft_channel *ch, void *value, struct weft_task *task,
+    uint64_t deadline) {
+    struct weft_channel_party me;
+    me.to = value;
+    me.sender = false;
+    join(ch, false);
+    weft_waiters_link(&ch->waiters, &me.waiter, task, ch->waiters.tail, NULL);
+    if (task != NULL) {
+        weft_returns_note();
+    }
+    return weft_waiters_leave_and_wait(&ch->waiters, &me.waiter, task, deadline,
+                                       "channel recv");
+}
+
+/* The lock is held by `task`, or by a thread. */
+static int send(struct weft_channel *ch, const void *value,
+                struct weft_task *task, bool may_wait, uint64_t deadline) {
     struct weft_channel_party *served = NULL;
-    struct weft_task *task = weft_waiters_enter(&ch->waiters);
     int result = send_now(ch, value, &served);
-    if (result == -EAGAIN && may_wait) {
-        struct weft_channel_party me;
-        me.from = value;
-        return wait(ch, &me, true, task, deadline);
-    }
-    return leave(ch, served, result);
+    return result == -EAGAIN && may_wait
+               ? wait_to_send(ch, value, task, deadline)
+               : leave(ch, served, result);
 }
 
-static WEFT_ALWAYS_INLINE int recv(struct weft_channel *ch, void *value,
-                                   bool may_wait, uint64_t deadline) {
+static int recv(struct weft_channel *ch, void *value, struct weft_task *task,
+                bool may_wait, uint64_t deadline) {
     struct weft_channel_party *served = NULL;
-    struct weft_task *task = weft_waiters_enter(&ch->waiters);
     int result = recv_now(ch, value, &served);
-    if (result == -EAGAIN && may_wait) {
-        struct weft_channel_party me;
-        me.to = value;
-        return wait(ch, &me, false, task, deadline);
+    return result == -EAGAIN && may_wait
+               ? wait_to_recv(ch, value, task, deadline)
+               : leave(ch, served, result);
+}
+
+/* --- the usual ways ----------------------------------------------------------
+ *
+ * A task sends a pointer to a task that waits for it, or is the first to wait
+ * for one, and the lock is free: two functions that call nothing, so they need
+ * no frame; whatever else there is they end in one of these. */
+
+static WEFT_NOINLINE int send_locked(struct weft_channel *ch, const void *value,
+                                     struct weft_task *task) {
+    return send(ch, value, task, true, WEFT_FOREVER);
+}
+
+static WEFT_NOINLINE int send_inside(struct weft_channel *ch, const void *value,
+                                     struct weft_task *task) {
+    weft_lock_acquire(&ch->waiters.lock);
+    return send_locked(ch, value, task);
+}
+
+static WEFT_NOINLINE int send_from_outside(struct weft_channel *ch,
+                                           const void *value) {
+    return send_inside(ch, value, weft_runtime_enter_slowly());
+}
+
+/* Somebody sleeps at the lock, which is free. */
+static WEFT_NOINLINE int grant_after_wake(struct weft_channel *ch,
+                                          struct weft_waiter *w) {
+    weft_lock_wake(&ch->waiters.lock);
+    weft_waiters_grant_and_leave(w, 0);
+    return 0;
+}
+
+int weft_channel_send(struct weft_channel *ch, const void *value) {
+    struct weft_task *task;
+    if (WEFT_UNLIKELY(!weft_runtime_enter_quickly(&task))) {
+        return send_from_outside(ch, value);
     }
-    return leave(ch, served, result);
+    if (WEFT_UNLIKELY(!weft_lock_try(&ch->waiters.lock))) {
+        return send_inside(ch, value, task);
+    }
+    /* Who waits, waits in a channel that is open. */
+    struct weft_waiter *w = weft_wait_list_first(&ch->waiters);
+    if (w == NULL || ch->who != WEFT_CHANNEL_RECEIVERS ||
+        WEFT_UNLIKELY(w->claim != NULL || w->task == NULL ||
+                      ch->size != sizeof(void *))) {
+        return send_locked(ch, value, task);
+    }
+    struct weft_task *receiver = w->task;
+    memcpy(party_of(weft_waiters_choose(&ch->waiters))->to, value,
+           sizeof(void *));
+    if (WEFT_UNLIKELY(!weft_lock_release_quickly(&ch->waiters.lock))) {
+        return grant_after_wake(ch, w);
+    }
+    weft_waiter_set(w, 0);
+    return weft_unpark_and_leave(receiver);
+}
+
+static WEFT_NOINLINE int recv_locked(struct weft_channel *ch, void *value,
+                                     struct weft_task *task) {
+    return recv(ch, value, task, true, WEFT_FOREVER);
+}
+
+static WEFT_NOINLINE int recv_inside(struct weft_channel *ch, void *value,
+                                     struct weft_task *task) {
+    weft_lock_acquire(&ch->waiters.lock);
+    return recv_locked(ch, value, task);
+}
+
+static WEFT_NOINLINE int recv_from_outside(struct weft_channel *ch,
+                                           void *value) {
+    return recv_inside(ch, value, weft_runtime_enter_slowly());
+}
+
+/* The only one who waits, a task. What is needed again lies in its frame, of
+ * which others know: nothing has to be kept in registers. */
+static WEFT_NOINLINE WEFT_RETURNS_ELSEWHERE int wait_alone_to_recv(
+    struct weft_channel *ch, void *value, struct weft_task *task) {
+    static const char why[] = "channel recv";
+    struct {
+        struct weft_channel_party party;
+        struct weft_channel *ch;
+    } me;
+    struct weft_waiter *w = &me.party.waiter;
+    me.ch = ch;
+    me.party.to = value;
+    me.party.sender = false;
+    ch->who = WEFT_CHANNEL_RECEIVERS;
+    weft_waiters_link_first(&ch->waiters, w, task);
+    weft_returns_note();
+    weft_lock_release(&ch->waiters.lock);
+    int error = weft_park_and_leave(WEFT_FOREVER, why);
+    return WEFT_LIKELY(weft_waiter_is_granted(w))
+               ? w->result
+               : weft_wait_list_wait_on(&me.ch->waiters, w, WEFT_FOREVER, why,
+                                        error);
+}
+
+int weft_channel_recv(struct weft_channel *ch, void *value) {
+    struct weft_task *task;
+    if (WEFT_UNLIKELY(!weft_runtime_enter_quickly(&task))) {
+        return recv_from_outside(ch, value);
+    }
+    if (WEFT_UNLIKELY(!weft_lock_try(&ch->waiters.lock))) {
+        return recv_inside(ch, value, task);
+    }
+    if (count_of(ch) > 0 || weft_wait_list_first(&ch->waiters) != NULL ||
+        WEFT_UNLIKELY(is_closed(ch))) {
+        return recv_locked(ch, value, task);
+    }
+    return wait_alone_to_recv(ch, value, task);
 }
 
 int weft_channel_new(struct weft_channel **out, size_t capacity, size_t size) {
@@ -253,30 +381,26 @@ void weft_channel_free(struct weft_channel *ch) {
     free(ch);
 }
 
-int weft_channel_send(struct weft_channel *ch, const void *value) {
-    return send(ch, value, true, WEFT_FOREVER);
-}
-
 int weft_channel_send_until(struct weft_channel *ch, const void *value,
                             uint64_t deadline) {
-    return send(ch, value, true, deadline);
+    struct weft_task *task = weft_waiters_enter(&ch->waiters);
+    return send(ch, value, task, true, deadline);
 }
 
 int weft_channel_try_send(struct weft_channel *ch, const void *value) {
-    return send(ch, value, false, 0);
-}
-
-int weft_channel_recv(struct weft_channel *ch, void *value) {
-    return recv(ch, value, true, WEFT_FOREVER);
+    struct weft_task *task = weft_waiters_enter(&ch->waiters);
+    return send(ch, value, task, false, 0);
 }
 
 int weft_channel_recv_until(struct weft_channel *ch, void *value,
                             uint64_t deadline) {
-    return recv(ch, value, true, deadline);
+    struct weft_task *task = weft_waiters_enter(&ch->waiters);
+    return recv(ch, value, task, true, deadline);
 }
 
 int weft_channel_try_recv(struct weft_channel *ch, void *value) {
-    return recv(ch, value, false, 0);
+    struct weft_task *task = weft_waiters_enter(&ch->waiters);
+    return recv(ch, value, task, false, 0);
 }
 
 int weft_channel_close(struct weft_channel *ch) {

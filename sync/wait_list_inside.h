@@ -47,6 +47,19 @@ static WEFT_ALWAYS_INLINE void weft_waiters_link(struct weft_wait_list *list,
     }
 }
 
+/* The same where the list is empty. */
+static WEFT_ALWAYS_INLINE void weft_waiters_link_first(
+    struct weft_wait_list *list, struct weft_waiter *w,
+    struct weft_task *task) {
+    w->task = task;
+    w->prev = w->next = w->ahead = NULL;
+    w->queued = true;
+    w->claim = NULL;
+    atomic_store_explicit(&w->granted, 0, memory_order_relaxed);
+    list->head = list->tail = w;
+    list->count = 1;
+}
+
 /* Takes `w` out. Context: lock held. */
 static WEFT_ALWAYS_INLINE void weft_waiters_unlink(struct weft_wait_list *list,
                                                    struct weft_waiter *w) {

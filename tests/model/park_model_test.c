@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Parking, joining, detaching (sched/switch.c, ready.c, spawn.c) in the
+/* Parking, joining, detaching (sched/switch.c, unpark.c, spawn.c) in the
  * checker, with the switches of stacks that they are about: two workers, a task
  * on each.
  *

@@ -26,10 +26,10 @@
  * page, which the kernel clears, charges and maps, and a guard. Two threads that
  * take a million stacks and do nothing else need 2.29 us each, 3.85 us of CPU;
  * all of parked_make took 2.46 in the same minutes, and Go's 2.33, whose tasks
- * need two thirds of a page and no guard. So 93 parts of 100 are the kernel's,
- * and no slower than Go's is what can be had, not faster. On a machine that is
- * a guest whose free pages go back to the host, a first touch (cold_touch) has
- * taken from 1.5 to 13 us: what was made must not be compared across windows.
+ * need two thirds of a page and no guard. So 93 parts of 100 are the kernel's. On
+ * a machine that is a guest whose free pages go back to the host, a first touch
+ * (cold_touch) varies by more than all the rest: what was made must not be
+ * compared across windows.
  *
  * What bounds the sleepers (row `cold`): each of a million stacks has a page of
  * its own, 80 KB from the next. To read a word of one after the other in mixed
